@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A learned codec for pairs of infrared and visible pictures.
+
+Example:
+    data = crossband.encode(visible, infrared, quality=50)
+    pair = crossband.decode(data)
+    pair.visible.samples, pair.infrared.samples
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from crossband.errors import (
+    CorruptStream,
+    CrossbandError,
+    InputError,
+    MissingPicture,
+    MissingWeights,
+    NotCrossband,
+    OutputError,
+    PictureError,
+    SourceError,
+    StreamError,
+    TargetUnreachable,
+    TrainingError,
+    UnsupportedVersion,
+)
+from crossband.pair import Clip, Modality, Pair, Raster
+
+if TYPE_CHECKING:
+    from crossband.codec import Codec
+    from crossband.container import PairFile
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Clip",
+    "CorruptStream",
+    "CrossbandError",
+    "InputError",
+    "MissingPicture",
+    "MissingWeights",
+    "Modality",
+    "NotCrossband",
+    "OutputError",
+    "Pair",
+    "PictureError",
+    "Raster",
+    "SourceError",
+    "StreamError",
+    "TargetUnreachable",
+    "TrainingError",
+    "UnsupportedVersion",
+    "__version__",
+    "decode",
+    "encode",
+    "info",
+    "load",
+]
+
+
+def encode(
+    visible: npt.NDArray[Any] | Raster | None,
+    infrared: npt.NDArray[Any] | Raster | None,
+    quality: float = 50,
+    *,
+    order: Literal["infrared-first", "visible-first", "auto"] = "infrared-first",
+    effort: int = 5,
+) -> bytes:
+    """The bytes of one file that holds both pictures, or the one that is given.
+
+    Args:
+        visible: 8-bit RGB or gray, (height, width[, 3]), or None.
+        infrared: one channel of uint8 or uint16, (height, width), or None. Give a `Raster` to say
+            how many of the 16 bits are in use.
+        quality: 0 to 100, higher is better and larger.
+        order: which picture is coded first, on its own; the other is coded knowing it.
+        effort: 1 to 9, higher tries more and takes longer.
+
+    Raises:
+        PictureError: a picture or an option outside its range.
+    """
+    pair = Pair(visible=_raster(visible), infrared=_raster(infrared))
+    return _base().encode(pair, quality=quality, order=order, effort=effort)
+
+
+def decode(data: bytes, *, only: Modality | None = None) -> Pair:
+    """The pictures in the bytes of a file, each of its own size, type and depth.
+
+    Args:
+        data: what `encode` gave.
+        only: decode this picture and leave the other one None.
+
+    Raises:
+        StreamError: the bytes are damaged, of a newer version, or something else.
+    """
+    return _base().decode(data, only=only)
+
+
+def info(data: bytes) -> PairFile:
+    """What the header of a file says; needs neither weights nor torch.
+
+    Raises:
+        StreamError: the bytes are damaged, of a newer version, or something else.
+    """
+    from crossband.container import unpack
+
+    return unpack(data)
+
+
+def load(name: str = "base") -> Codec:
+    """A codec that keeps its weights loaded, for more than one pair."""
+    from crossband.codec import load as load_codec
+
+    return load_codec(name)
+
+
+@lru_cache(maxsize=1)
+def _base() -> Codec:
+    return load("base")
+
+
+def _raster(picture: npt.NDArray[Any] | Raster | None) -> Raster | None:
+    if picture is None or isinstance(picture, Raster):
+        return picture
+    return Raster(np.asarray(picture))

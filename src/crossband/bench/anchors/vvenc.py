@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VVC intra by VVenC medium, 10 bits, 4:2:0, infrared in luma with flat chroma.
+
+    samples ──► YCbCr ──► edges repeated ──► chroma halved ──► ffmpeg, libvvenc ──► raw stream
+                          to multiples of 8
+
+The encoder is in the ffmpeg of imageio-ffmpeg, which its wheels have for some systems only; the
+decoder is PyAV's.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+from importlib.metadata import version as package_version
+from importlib.util import find_spec
+
+import numpy as np
+
+from crossband.bench.anchors import pyav, ycbcr
+from crossband.bench.anchors.anchor import AnchorError, Samples, Stream, check_shape
+
+name = "vvenc"
+
+_ALIGN = 8
+"""Sides are padded to this, VVC's own grain, so that the stream needs no cropping window."""
+_COLOUR_PARAMS = "accessunitdelimiter=0"
+# Flat chroma is to cost nothing: with these tools on, VVenC spends 15 to 30 bytes on it.
+_GRAY_PARAMS = "accessunitdelimiter=0:lmchroma=0:jointcbcr=0"
+
+
+def available() -> bool:
+    """Whether an ffmpeg with VVenC is there and PyAV can decode VVC."""
+    return pyav.has("vvc", mode="r") and _ffmpeg_has_vvenc()
+
+
+@functools.cache
+def version() -> str:
+    """VVenC's version if it tells it, ffmpeg's, and PyAV's."""
+    text = _ffmpeg(["-version"]).stdout.decode(errors="replace")
+    found = re.search(r"ffmpeg version (\S+)", text)
+    ffmpeg = found[1] if found else "of unknown version"
+    packages = f"imageio-ffmpeg {package_version('imageio-ffmpeg')}, PyAV {package_version('av')}"
+    return f"libvvenc in ffmpeg {ffmpeg}, {packages}"
+
+
+def encode(samples: Samples, quality: float) -> Stream:
+    """A raw VVC stream with its parameter sets; quality is qp, 0 to 63, lower is better."""
+    colour = samples.ndim == 3
+    if colour:
+        luma, *chromas = (_pad(plane) for plane in ycbcr.from_rgb(samples))
+        planes = [luma, *(_halve(plane) for plane in chromas)]
+    else:
+        luma = _pad(ycbcr.from_gray(samples))
+        flat = np.full((luma.shape[0] // 2, luma.shape[1] // 2), float(ycbcr.MIDDLE))
+        planes = [luma, flat, flat]
+    height, width = luma.shape
+    params = _COLOUR_PARAMS if colour else _GRAY_PARAMS
+    qp = str(int(quality))
+    # No colour option: ffmpeg would convert the samples to fit it.
+    source = ["-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", f"{width}x{height}", "-i", "-"]
+    coding = ["-preset", "medium", "-qp", qp, "-qpa", "0", "-g", "1", "-vvenc-params", params]
+    done = _ffmpeg(
+        [*source, "-frames:v", "1", "-c:v", "libvvenc", "-threads", "1", *coding, "-f", "vvc", "-"],
+        b"".join(ycbcr.round_plane(plane).astype("<u2").tobytes() for plane in planes),
+    )
+    if done.returncode or not done.stdout:
+        raise AnchorError(
+            f"{name} refused a picture of {width}x{height}: {_last_line(done.stderr)}"
+        )
+    settings = f"preset=medium qp={qp} qpa=0 g=1 {params}"
+    return Stream(done.stdout, settings, "yuv420p10")
+
+
+def decode(data: bytes, shape: tuple[int, ...]) -> Samples:
+    """The picture in a stream."""
+    height, width = shape[:2]
+    luma, blue, red = pyav.decode(data, "vvc")
+    luma = luma[:height, :width]
+    if len(shape) == 2:
+        return check_shape(name, ycbcr.to_gray(luma), shape)
+    chromas = (_double(plane)[:height, :width] for plane in (blue, red))
+    return check_shape(name, ycbcr.to_rgb(luma, *chromas), shape)
+
+
+def _pad(plane: ycbcr.Floats) -> ycbcr.Floats:
+    height, width = plane.shape
+    return np.pad(plane, ((0, -height % _ALIGN), (0, -width % _ALIGN)), mode="edge")
+
+
+def _halve(plane: ycbcr.Floats) -> ycbcr.Floats:
+    """Mean of each 2x2 block."""
+    return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+
+
+def _double(plane: ycbcr.Plane) -> ycbcr.Floats:
+    """Linear between block centres: weights 3/4 and 1/4, edges repeated."""
+    doubled = plane.astype(np.float64)
+    for axis in (0, 1):
+        lines = np.moveaxis(doubled, axis, 0)
+        before = np.concatenate([lines[:1], lines[:-1]])
+        after = np.concatenate([lines[1:], lines[-1:]])
+        both = np.stack([0.75 * lines + 0.25 * before, 0.75 * lines + 0.25 * after], axis=1)
+        doubled = np.moveaxis(both.reshape(-1, *lines.shape[1:]), 0, axis)
+    return doubled
+
+
+@functools.cache
+def _ffmpeg_has_vvenc() -> bool:
+    if find_spec("imageio_ffmpeg") is None:
+        return False
+    try:
+        return b"libvvenc" in _ffmpeg(["-encoders"]).stdout
+    except (OSError, RuntimeError):  # RuntimeError: the wheel has no ffmpeg and there is none
+        return False
+
+
+def _ffmpeg(arguments: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    import imageio_ffmpeg
+
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", *arguments]
+    return subprocess.run(command, input=data, capture_output=True, check=False)
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One measured point: a pair, a codec, a quality. A file of them is JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from crossband.errors import InputError, OutputError
+
+LOSSLESS_DB = 100.0
+"""PSNR written for a picture that came back exact, and the largest that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one codec made of one pair at one quality; None for a picture that the pair lacks."""
+
+    dataset: str
+    image: str
+    input: str
+    """First 16 digits of the SHA-256 of both pictures' shapes and samples."""
+    codec: str
+    version: str
+    settings: str
+    """Those of each picture if they differ, with | between."""
+    pixel_format: str
+    """Of visible and infrared, with | between."""
+    quality: float
+    """On the codec's own scale."""
+    pixels_visible: int | None
+    pixels_infrared: int | None
+    bytes_visible: int | None
+    """A joint file's bytes that belong to neither picture are halved between both."""
+    bytes_infrared: int | None
+    bpp: float
+    """Bits per pixel of each picture, added."""
+    psnr_visible: float | None
+    """dB over all samples, RGB for colour; at most `LOSSLESS_DB`."""
+    psnr_infrared: float | None
+    """dB; full scale is that of the bit depth."""
+    msssim_visible: float | None
+    """None below 161 pixels a side or without pytorch-msssim."""
+    msssim_infrared: float | None
+    encode_s: float
+    """Seconds for both pictures, samples to bytes."""
+    decode_s: float
+    """Seconds for both pictures, bytes to samples, in the fresh process."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str, float]:
+        """What no two rows of a file share."""
+        return (self.dataset, self.image, self.input, self.codec, self.version, self.quality)
+
+    @property
+    def bpp_visible(self) -> float | None:
+        """Bits per visible pixel."""
+        return _bpp(self.bytes_visible, self.pixels_visible)
+
+    @property
+    def bpp_infrared(self) -> float | None:
+        """Bits per infrared pixel."""
+        return _bpp(self.bytes_infrared, self.pixels_infrared)
+
+    @property
+    def psnr_mean(self) -> float:
+        """Mean of both pictures' PSNR, or that of the only one."""
+        known = [each for each in (self.psnr_visible, self.psnr_infrared) if each is not None]
+        return sum(known) / len(known)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file; none if there is no file. An unfinished last line is left out.
+
+    Raises:
+        InputError: a line is no row.
+    """
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(Row(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            if number == len(lines) and not line.endswith("\n"):
+                break
+            known = ", ".join(field.name for field in fields(Row))
+            raise InputError(
+                f"{path}: line {number} is no row ({error}); a row is a JSON object with {known}:"
+                " take the line out to measure it again"
+            ) from error
+    return rows
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """A new file of the rows, in place of what was there."""
+    path.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
+
+
+class RowFile:
+    """A file that rows are added to, one by one; what is in it survives a kill.
+
+    Raises:
+        InputError: a line of it is no row.
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = read_rows(path)
+        self._keys = {row.key for row in self.rows}
+        try:
+            if not path.exists() or not path.read_bytes().endswith(b"\n"):
+                write_rows(path, self.rows)  # ends a line that a kill left unfinished
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def add(self, row: Row) -> None:
+        """Writes the row before it returns."""
+        self._file.write(f"{_line(row)}\n")
+        self._file.flush()
+        self.rows.append(row)
+        self._keys.add(row.key)
+
+    def close(self) -> None:
+        """No row comes after."""
+        self._file.close()
+
+
+def _line(row: Row) -> str:
+    return json.dumps(asdict(row), separators=(",", ":"), allow_nan=False)
+
+
+def _bpp(size_bytes: int | None, pixels: int | None) -> float | None:
+    return None if size_bytes is None or pixels is None else 8 * size_bytes / pixels

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows to curves and to a table: each codec against one of them, by data set and modality.
+
+rows ──► pictures that every codec has at every quality ──► mean curves ──► BD-rates
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crossband.bench.bd import Curve, bd_rate, best_split
+from crossband.bench.rows import Row
+from crossband.errors import InputError
+from crossband.pair import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One quality of one codec, averaged over pictures; None for a modality that is not there."""
+
+    quality: float
+    bpp_visible: float | None
+    psnr_visible: float | None
+    bpp_infrared: float | None
+    psnr_infrared: float | None
+    msssim_visible: float | None
+    msssim_infrared: float | None
+    encode_s: float
+    decode_s: float
+
+    @property
+    def psnr_mean(self) -> float:
+        """Mean over the modalities, in dB."""
+        known = [each for each in (self.psnr_visible, self.psnr_infrared) if each is not None]
+        return sum(known) / len(known)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecPoints:
+    """One codec on one data set."""
+
+    dataset: str
+    codec: str
+    version: str
+    images: int
+    points: tuple[Point, ...]
+    """By mean PSNR, rising."""
+
+    def curve(self, modality: Modality) -> Curve | None:
+        """The mean curve of one modality; None if its pictures are missing."""
+        pairs = [
+            (point.bpp_visible, point.psnr_visible)
+            if modality is Modality.VISIBLE
+            else (point.bpp_infrared, point.psnr_infrared)
+            for point in self.points
+        ]
+        known = [(bpp, psnr) for bpp, psnr in pairs if bpp is not None and psnr is not None]
+        return Curve.through(known) if known else None
+
+    def pair_curve(self) -> Curve | None:
+        """The pair with the best split of bits; None if a modality is missing."""
+        visible, infrared = (self.curve(modality) for modality in Modality)
+        return None if visible is None or infrared is None else best_split(visible, infrared)
+
+
+@dataclass(frozen=True, slots=True)
+class TableLine:
+    """BD-rates of one codec against the reference on one data set, in percent; None: n/a."""
+
+    dataset: str
+    codec: str
+    images: int
+    visible: float | None
+    infrared: float | None
+    pair: float | None
+    """With the best split of both codecs."""
+    encode_s: float
+    """Seconds a pair, mean over pictures and qualities."""
+    decode_s: float
+
+
+def average(
+    rows: Sequence[Row], *, steps_db: tuple[float, float] | None = None
+) -> list[CodecPoints]:
+    """Mean points of each data set and codec, over the pictures that all its codecs have whole.
+
+    Where a file has rows of several versions of a codec the one written last counts.
+
+    Args:
+        rows: in the order of the file.
+        steps_db: leave out qualities whose mean PSNR, over pictures and both modalities, is not
+            between these.
+
+    Raises:
+        InputError: a data set has no picture that all its codecs have at all their qualities.
+    """
+    latest = {(row.dataset, row.codec): row.version for row in rows}
+    found: dict[str, dict[str, dict[float, dict[str, Row]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(dict))
+    )
+    for row in rows:
+        if row.version == latest[row.dataset, row.codec]:
+            found[row.dataset][row.codec][row.quality][row.image] = row
+    averages = []
+    for dataset, codecs in found.items():
+        by_image = [by.keys() for qualities in codecs.values() for by in qualities.values()]
+        images = sorted(set.intersection(*(set(each) for each in by_image)))
+        if not images:
+            raise InputError(
+                f"{dataset}: no picture has a row of every codec at every quality;"
+                f" codecs are {', '.join(codecs)}: run the bench on them again"
+            )
+        for codec, qualities in codecs.items():
+            points = [
+                _mean(quality, [by[image] for image in images]) for quality, by in qualities.items()
+            ]
+            if steps_db is not None:
+                points = [each for each in points if steps_db[0] <= each.psnr_mean <= steps_db[1]]
+            points.sort(key=lambda point: point.psnr_mean)
+            version = latest[dataset, codec]
+            averages.append(CodecPoints(dataset, codec, version, len(images), tuple(points)))
+    return averages
+
+
+def table(
+    averages: Sequence[CodecPoints],
+    *,
+    reference: str,
+    psnr_range: tuple[float, float] | None = None,
+) -> list[TableLine]:
+    """Every codec against the reference, data set by data set.
+
+    Args:
+        averages: from `average`.
+        reference: the codec that is 0 %.
+        psnr_range: dB; only this part of the curves counts.
+
+    Raises:
+        InputError: a data set has no rows of the reference.
+    """
+    lines = []
+    for each in averages:
+        against = [
+            other
+            for other in averages
+            if other.codec == reference and other.dataset == each.dataset
+        ]
+        if not against:
+            known = ", ".join(other.codec for other in averages if other.dataset == each.dataset)
+            raise InputError(f"{each.dataset}: has no rows of {reference}, only of {known}")
+
+        def rate(curves: tuple[Curve | None, Curve | None]) -> float | None:
+            base, test = curves
+            if base is None or test is None:
+                return None
+            return bd_rate(base, test, psnr_range=psnr_range)
+
+        lines.append(
+            TableLine(
+                dataset=each.dataset,
+                codec=each.codec,
+                images=each.images,
+                visible=rate((against[0].curve(Modality.VISIBLE), each.curve(Modality.VISIBLE))),
+                infrared=rate((against[0].curve(Modality.INFRARED), each.curve(Modality.INFRARED))),
+                pair=rate((against[0].pair_curve(), each.pair_curve())),
+                encode_s=_mean_of([point.encode_s for point in each.points]) or 0.0,
+                decode_s=_mean_of([point.decode_s for point in each.points]) or 0.0,
+            )
+        )
+    return lines
+
+
+def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
+    """The lines as a Markdown table."""
+    head = (
+        "| data set | pictures | codec | visible | infrared | pair, best split | encode s |"
+        " decode s |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "".join(
+        f"| {line.dataset} | {line.images} | {line.codec} | {_percent(line.visible)} |"
+        f" {_percent(line.infrared)} | {_percent(line.pair)} | {line.encode_s:.2f} |"
+        f" {line.decode_s:.3f} |\n"
+        for line in lines
+        if line.codec != reference
+    )
+
+
+def points_markdown(averages: Sequence[CodecPoints]) -> str:
+    """Every mean point as a Markdown table."""
+    head = (
+        "| data set | codec | quality | visible bpp | dB | MS-SSIM | infrared bpp | dB |"
+        " MS-SSIM |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "".join(
+        f"| {each.dataset} | {each.codec} | {point.quality:g} |"
+        f" {_number(point.bpp_visible, 4)} | {_number(point.psnr_visible, 2)} |"
+        f" {_number(point.msssim_visible, 4)} |"
+        f" {_number(point.bpp_infrared, 4)} | {_number(point.psnr_infrared, 2)} |"
+        f" {_number(point.msssim_infrared, 4)} |\n"
+        for each in averages
+        for point in each.points
+    )
+
+
+def _mean(quality: float, rows: Sequence[Row]) -> Point:
+    return Point(
+        quality=quality,
+        bpp_visible=_mean_of([row.bpp_visible for row in rows]),
+        psnr_visible=_mean_of([row.psnr_visible for row in rows]),
+        bpp_infrared=_mean_of([row.bpp_infrared for row in rows]),
+        psnr_infrared=_mean_of([row.psnr_infrared for row in rows]),
+        msssim_visible=_mean_of([row.msssim_visible for row in rows]),
+        msssim_infrared=_mean_of([row.msssim_infrared for row in rows]),
+        encode_s=sum(row.encode_s for row in rows) / len(rows),
+        decode_s=sum(row.decode_s for row in rows) / len(rows),
+    )
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    """None if there is no value, or one is None: pictures of two kinds have no common mean."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:+.1f} %"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`crossband bench`: crossband and other codecs on the same pairs, side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossband.cli.options import Json
+from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
+
+if TYPE_CHECKING:
+    from crossband.bench.run import Progress, Task
+
+RUN_EXAMPLES = """
+crossband bench run --data pairs --codecs x265,webp,crossband -o rows.jsonl
+crossband bench run --data pairs --codecs crossband --quality crossband=20,40,60 -o rows.jsonl
+crossband bench run --data shared/data --set roadscene:test:10 --set msrs --codecs vvenc -o r.jsonl
+"""
+TABLE_EXAMPLES = """
+crossband bench table rows.jsonl --against x265
+crossband bench table rows.jsonl --against x265 --psnr 28:37 --points
+"""
+
+
+def run(
+    *,
+    data: Annotated[
+        Path,
+        typer.Option(metavar="ROOT", help="Folder with visible/ and infrared/, or that of --set."),
+    ],
+    codecs: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="Codecs, with commas; a wrong name lists them all."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Rows as JSON lines; rows in it are kept."
+        ),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME[:SPLIT[:COUNT]]",
+            help="Pairs of a published set: of a split (train, val, test, all), and that many,"
+            " evenly spread. May be repeated.  [default: folder]",
+        ),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Only these pictures of the sets, with commas."),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODEC=Q,Q,...",
+            help="Qualities of one codec, on its own scale. May be repeated."
+            "  [default: its grid, about 27 to 45 dB]",
+        ),
+    ] = None,
+    json: Json = False,
+) -> ExitCode:
+    """Measure codecs on pairs: bytes, PSNR, MS-SSIM and seconds, one row a point.
+
+    Every encode is a file, decoded in another process. A run that was stopped goes on where it
+    was. A codec that is not installed is skipped with a line: pip install 'crossband[bench]'.
+    Set OMP_NUM_THREADS=1 for times of one thread.
+    """
+    from crossband.bench import coders
+    from crossband.bench.run import run as run_bench
+
+    chosen = [coders.find(name.strip()) for name in codecs.split(",")]
+    qualities = _qualities(quality or [], [coder.name for coder in chosen])
+    tasks = _tasks(data, sets or ["folder"], images)
+    with _progress() as report:
+        summary = run_bench(tasks, chosen, output, qualities=qualities, report=report)
+    for line in summary.failures:
+        complain(line)
+    for name in summary.skipped:
+        complain(f"{name} was skipped: not installed (see `crossband bench run --help`)")
+    if json:
+        print_json(asdict(summary))
+    else:
+        print(
+            f"{output}: {summary.measured} rows measured, {summary.kept} kept,"
+            f" {len(summary.failures)} failed"
+        )
+    if not summary.measured and not summary.kept:
+        return ExitCode.NOTHING_DONE
+    return ExitCode.SOME_FAILED if summary.failures or summary.skipped else ExitCode.DONE
+
+
+def table(
+    rows: Annotated[
+        list[Path], typer.Argument(metavar="ROWS", help="Files that `bench run` wrote.")
+    ],
+    *,
+    against: Annotated[str, typer.Option(metavar="CODEC", help="The codec that is 0 %.")] = "x265",
+    psnr: Annotated[
+        str | None,
+        typer.Option(metavar="LOW:HIGH", help="Only this part of the curves, in dB."),
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW:HIGH", help="Only qualities whose mean PSNR is between these, in dB."
+        ),
+    ] = None,
+    points: Annotated[bool, typer.Option("--points", help="Add every mean point.")] = False,
+    json: Json = False,
+) -> ExitCode:
+    """Print BD-rates of each codec against one, by data set and modality, as Markdown.
+
+    Negative: fewer bits at equal PSNR, over the range that both curves have; n/a if there is none.
+    Curves are means over the pictures that all codecs have. The pair counts with the best split of
+    bits between both pictures, for both codecs.
+    """
+    from crossband.bench import table as tables
+    from crossband.bench.rows import read_rows
+    from crossband.errors import InputError
+
+    found = []
+    for path in rows:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file; `crossband bench run` makes one")
+        found += read_rows(path)
+    if not found:
+        raise InputError(
+            f"{', '.join(map(str, rows))}: has no row; `crossband bench run` adds some"
+        )
+    averages = tables.average(found, steps_db=_range("--steps", steps))
+    lines = tables.table(averages, reference=against, psnr_range=_range("--psnr", psnr))
+    if json:
+        curves = [asdict(each) for each in averages] if points else None
+        print_json(
+            {"against": against, "lines": [asdict(each) for each in lines], "points": curves}
+        )
+        return ExitCode.DONE
+    print(tables.table_markdown(lines, reference=against), end="")
+    if points:
+        print(f"\n{tables.points_markdown(averages)}", end="")
+    return ExitCode.DONE
+
+
+def _tasks(root: Path, selections: list[str], images: str | None) -> list[Task]:
+    from crossband import datasets
+    from crossband.bench.run import Task
+
+    tasks = []
+    for text in selections:
+        selection = datasets.select(text)
+        tasks += [Task(selection.dataset.name, path) for path in selection.pairs(root)]
+    if images is None:
+        return tasks
+    wanted = {name.strip() for name in images.split(",")}
+    if absent := wanted - {task.path.name for task in tasks}:
+        raise UsageError(f"--images: {', '.join(sorted(absent))} is not in {', '.join(selections)}")
+    return [task for task in tasks if task.path.name in wanted]
+
+
+def _qualities(options: list[str], codecs: list[str]) -> dict[str, tuple[float, ...]]:
+    grids = {}
+    for option in options:
+        codec, _, values = option.partition("=")
+        if codec not in codecs:
+            raise UsageError(f"--quality {option}: {codec} is not among {', '.join(codecs)}")
+        try:
+            grids[codec] = tuple(float(value) for value in values.split(","))
+        except ValueError:
+            raise UsageError(f"--quality {option}: write it as {codec}=20,40,60") from None
+    return grids
+
+
+def _range(option: str, text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(value) for value in text.split(":"))
+    except ValueError:
+        raise UsageError(f"{option} is {text}; write it as 28:37") from None
+    if low >= high:
+        raise UsageError(f"{option} is {text}; the first number must be the lower")
+    return low, high
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """What shows progress with the time left, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
+    with Bar(
+        *columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True
+    ) as bar:
+        shown = bar.add_task("")
+        yield lambda progress: bar.update(
+            shown, completed=progress.done, total=progress.total, description=progress.what
+        )

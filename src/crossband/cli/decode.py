@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`crossband decode`: one file in, its pictures out."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from crossband.cli.options import Force, Json
+from crossband.cli.outcome import ExitCode, UsageError, print_json
+from crossband.cli.streams import (
+    STANDARD,
+    check_standard_output,
+    read_coded,
+    working,
+    write_standard_output,
+)
+
+EXAMPLES = """
+crossband decode pair.xb -o .                 writes pair.visible.png and pair.infrared.png
+crossband decode pair.xb -o out --format tiff --force
+crossband decode pair.xb -o out --only infrared
+fetch pair.xb | crossband decode - -o - --only visible > visible.png
+"""
+
+
+def decode(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Crossband file; - for standard input.")
+    ],
+    *,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder for the pictures, which must exist; - writes one picture to stdout.",
+        ),
+    ],
+    only: Annotated[
+        Literal["visible", "infrared"] | None,
+        typer.Option(metavar="PICTURE", help="Decode only this one: visible or infrared."),
+    ] = None,
+    format: Annotated[
+        Literal["png", "tiff", "webp"],
+        typer.Option(
+            metavar="FORMAT", help="png, tiff or webp; all lossless, webp holds 8 bits only."
+        ),
+    ] = "png",
+    force: Force = False,
+    json: Json = False,
+) -> ExitCode:
+    """Decode a file into DIR/NAME.visible.png and DIR/NAME.infrared.png.
+
+    NAME is the file's name without its ending, or `stdin`. Each picture comes back at its own
+    size, number of channels and bit depth.
+    """
+    if output == STANDARD:
+        check_standard_output(json=json)
+
+    import crossband
+    from crossband.cli.weights import Codecs
+    from crossband.errors import OutputError
+    from crossband.pair import Modality
+    from crossband.sources import atomic_write, check_destination, write
+
+    data = read_coded(file)
+    wanted = None if only is None else Modality(only)
+    held = [record.modality for record in crossband.info(data).records]
+    if output == STANDARD and wanted is None and len(held) > 1:
+        raise UsageError(
+            "the file holds two pictures and standard output takes one;"
+            " add --only visible or --only infrared"
+        )
+    stem = "stdin" if file == STANDARD else Path(file).stem
+    paths = {
+        modality: Path(output) / f"{stem}.{modality.value}.{format}"
+        for modality in held
+        if wanted in (None, modality)
+    }
+    if output != STANDARD:
+        if Path(output).is_file():
+            raise OutputError(f"{output}: is a file; -o takes the folder for the pictures")
+        for path in paths.values():
+            check_destination(path, force=force)
+
+    started = time.perf_counter()
+    with working("loading weights"):
+        codec = Codecs().of(data)
+    loaded = time.perf_counter()
+    with working("decoding"):
+        pair = codec.decode(data, only=wanted)
+    decoded = time.perf_counter()
+
+    # All pictures become files' bytes before the first file is written.
+    pictures: dict[Modality, bytes] = {}
+    for modality in Modality:
+        if (raster := pair.get(modality)) is not None:
+            buffer = io.BytesIO()
+            write(raster, buffer, format=format)
+            pictures[modality] = buffer.getvalue()
+    if output == STANDARD:
+        (picture,) = pictures.values()
+        write_standard_output(picture)
+        return ExitCode.DONE
+    written: list[Path] = []
+    try:
+        for modality, picture in pictures.items():
+            existed = paths[modality].exists()
+            atomic_write(paths[modality], picture, force=force)
+            if not existed:
+                written.append(paths[modality])
+    except BaseException:  # Ctrl-C too: both pictures or none
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+
+    if json:
+        print_json(
+            {
+                "file": None if file == STANDARD else file,
+                "pictures": {
+                    modality.value: {
+                        "file": str(paths[modality]),
+                        "width": raster.width,
+                        "height": raster.height,
+                        "channels": raster.channels,
+                        "bit_depth": raster.bit_depth,
+                    }
+                    for modality in pictures
+                    if (raster := pair.get(modality)) is not None
+                },
+                "load_s": round(loaded - started, 3),
+                "decode_s": round(decoded - loaded, 3),
+            }
+        )
+    else:
+        for modality in pictures:
+            print(paths[modality])
+    return ExitCode.DONE

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`crossband encode`: two pictures in, one file out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from crossband.cli.options import DropAlpha, Force, Json
+from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
+from crossband.cli.streams import (
+    STANDARD,
+    check_standard_output,
+    picture_source,
+    working,
+    write_standard_output,
+)
+
+if TYPE_CHECKING:
+    from crossband.codec import Codec
+    from crossband.pair import Pair
+
+EXAMPLES = """
+crossband encode visible.png infrared.png -o pair.xb
+crossband encode visible.png infrared.tiff -q 80 -o pair.xb
+crossband encode visible.png infrared.png --target-bpp 0.25 -o pair.xb
+crossband encode visible.png infrared.png --target-bytes 20000 --order auto -o pair.xb
+crossband encode --infrared-only infrared.tiff -o infrared.xb
+grab-frame | crossband encode - infrared.png -o - > pair.xb
+"""
+
+DEFAULT_QUALITY = 50.0
+"""What is used when neither a quality nor a size is asked for."""
+
+
+def encode(
+    visible: Annotated[
+        str | None,
+        typer.Argument(metavar="VISIBLE", help="Visible picture; - for standard input."),
+    ] = None,
+    infrared: Annotated[
+        str | None,
+        typer.Argument(metavar="INFRARED", help="Infrared picture; - for standard input."),
+    ] = None,
+    *,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write; - for stdout."),
+    ],
+    infrared_only: Annotated[
+        str | None,
+        typer.Option(metavar="INFRARED", help="Encode an infrared picture alone."),
+    ] = None,
+    visible_only: Annotated[
+        str | None,
+        typer.Option(metavar="VISIBLE", help="Encode a visible picture alone."),
+    ] = None,
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            "--quality",
+            "-q",
+            metavar="0-100",
+            help="Higher is better and larger, 100 is near-lossless.  [default: 50]",
+        ),
+    ] = None,
+    target_bpp: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Best quality at up to X bits per pixel: bits of the whole file over the pixels"
+            " of the visible picture, or of the only one.",
+        ),
+    ] = None,
+    target_bytes: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Best quality in a file of up to N bytes."),
+    ] = None,
+    order: Annotated[
+        Literal["infrared-first", "visible-first", "auto"],
+        typer.Option(
+            metavar="ORDER",
+            help="Picture coded first, on its own: infrared-first, visible-first, or auto (tries"
+            " both, keeps the smaller).",
+        ),
+    ] = "infrared-first",
+    effort: Annotated[
+        int,
+        typer.Option("--effort", "-e", metavar="1-9", help="Higher tries more and takes longer."),
+    ] = 5,
+    drop_alpha: DropAlpha = False,
+    force: Force = False,
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="Weights: see `crossband models list`.")
+    ] = "base",
+    json: Json = False,
+) -> ExitCode:
+    """Encode a visible and an infrared picture, or one of them, into one file.
+
+    Takes PNG, JPEG, TIFF and WebP, told by content. Visible pictures are 8-bit RGB or gray,
+    infrared ones have one channel of 8 to 16 bits, which is kept. Sizes may differ.
+    """
+    visible, infrared = _inputs(visible, infrared, visible_only, infrared_only)
+    _check_numbers(quality, target_bpp, target_bytes, effort)
+    if output == STANDARD:
+        check_standard_output(json=json)
+    else:
+        from crossband.sources import check_destination
+
+        check_destination(output, force=force)
+
+    import crossband
+    from crossband.cli.facts import file_facts, file_lines
+    from crossband.sources import atomic_write, read_pair
+
+    source = read_pair(picture_source(visible), picture_source(infrared), drop_alpha=drop_alpha)
+    for note in source.notes:
+        complain(note)
+    with working("loading weights"):
+        codec = crossband.load(model)
+    started = time.perf_counter()
+    with working("encoding"):
+        if target_bytes is not None:
+            data = codec.encode_to_size(
+                source.pair, size_bytes=target_bytes, order=order, effort=effort
+            )
+        elif target_bpp is not None:
+            data = _encode_to_rate(codec, source.pair, target_bpp, order, effort)
+        else:
+            data = codec.encode(
+                source.pair,
+                quality=DEFAULT_QUALITY if quality is None else quality,
+                order=order,
+                effort=effort,
+            )
+    encode_s = time.perf_counter() - started
+
+    if output == STANDARD:
+        write_standard_output(data)
+        return ExitCode.DONE
+    atomic_write(output, data, force=force)
+    header = crossband.info(data)
+    if json:
+        facts = file_facts(output, header)
+        print_json({**facts, "encode_s": round(encode_s, 3), "notes": list(source.notes)})
+    else:
+        print("\n".join(file_lines(output, header)))
+    return ExitCode.DONE
+
+
+def _encode_to_rate(
+    codec: Codec,
+    pair: Pair,
+    target_bpp: float,
+    order: Literal["infrared-first", "visible-first", "auto"],
+    effort: int,
+) -> bytes:
+    """The best file whose bits over the pixels of `pair.visible or pair.infrared` fit."""
+    counted = pair.visible or pair.infrared
+    assert counted is not None  # a pair holds at least one picture
+    size_bytes = int(target_bpp * counted.height * counted.width / 8)
+    return codec.encode_to_size(pair, size_bytes=size_bytes, order=order, effort=effort)
+
+
+def _inputs(
+    visible: str | None, infrared: str | None, visible_only: str | None, infrared_only: str | None
+) -> tuple[str | None, str | None]:
+    """Names of the visible and the infrared picture, of which one may be missing."""
+    alone = [name for name in (visible_only, infrared_only) if name is not None]
+    if alone:
+        if len(alone) == 2 or visible is not None:
+            raise UsageError(
+                "more than one way to name the pictures; give VISIBLE INFRARED,"
+                " or --visible-only VISIBLE, or --infrared-only INFRARED"
+            )
+        return visible_only, infrared_only
+    if visible is None:
+        raise UsageError(
+            "no picture is named; give VISIBLE INFRARED, or --visible-only VISIBLE,"
+            " or --infrared-only INFRARED (see crossband encode --help)"
+        )
+    if infrared is None:
+        raise UsageError(
+            f"only {visible} is named; give VISIBLE and INFRARED, or say which one it is:"
+            f" --visible-only {visible} or --infrared-only {visible}"
+        )
+    if visible == infrared == STANDARD:
+        raise UsageError("both pictures are -; one of them can come from standard input")
+    return visible, infrared
+
+
+def _check_numbers(
+    quality: float | None, target_bpp: float | None, target_bytes: int | None, effort: int
+) -> None:
+    given = [
+        option
+        for option, value in (
+            ("--quality", quality),
+            ("--target-bpp", target_bpp),
+            ("--target-bytes", target_bytes),
+        )
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} contradict each other; give one of them")
+    if quality is not None and not 0 <= quality <= 100:
+        raise UsageError(
+            f"--quality is {quality:g}; allowed are 0 (smallest) to 100 (best): try -q 50"
+        )
+    if target_bpp is not None and not 0 < target_bpp <= 48:
+        raise UsageError(
+            f"--target-bpp is {target_bpp:g}; allowed is above 0, up to 48: try --target-bpp 0.25"
+        )
+    if target_bytes is not None and target_bytes < 1:
+        raise UsageError(
+            f"--target-bytes is {target_bytes}; allowed are 1 and more: try --target-bytes 20000"
+        )
+    if not 1 <= effort <= 9:
+        raise UsageError(f"--effort is {effort}; allowed are 1 (fast) to 9 (small): try -e 5")

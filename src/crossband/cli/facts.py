@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a file's header says, in numbers for JSON and in lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crossband.pair import Modality
+
+if TYPE_CHECKING:
+    from crossband.container import PairFile, PictureRecord
+
+QUALITY_TOP_INDEX = 63
+"""Quality 100 is this index; quality q is round(q * 63 / 100)."""
+
+
+def rate_pixels(file: PairFile) -> int:
+    """Pixels that a file's rate counts: those of the visible picture, or of the only one."""
+    picture = file.get(Modality.VISIBLE) or file.records[0]
+    return picture.height * picture.width
+
+
+def rate_bpp(file: PairFile) -> float:
+    """Bits of the whole file over `rate_pixels`."""
+    return file.size_bytes * 8 / rate_pixels(file)
+
+
+def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
+    """The JSON of `encode` and `info`.
+
+    Args:
+        name: the file's name; None when it went to standard output.
+        file: its header.
+    """
+    return {
+        "file": name,
+        "size_bytes": file.size_bytes,
+        "rate_bpp": round(rate_bpp(file), 6),
+        "overhead_bytes": file.overhead_bytes,
+        "weights_id": file.weights_id.hex(),
+        "weights_name": weights_name(file.weights_id),
+        "order": _order(file),
+        "timestamp_us": file.timestamp_us,
+        "pictures": [
+            {
+                "modality": picture.modality.value,
+                "width": picture.width,
+                "height": picture.height,
+                "channels": picture.channels,
+                "bit_depth": picture.bit_depth,
+                "low": picture.low,
+                "high": picture.high,
+                "quality": round(_quality(picture), 1),
+                "quality_index": picture.quality_index,
+                "conditional": picture.conditional,
+                "size_bytes": file.picture_bytes(picture.modality),
+            }
+            for picture in file.records
+        ],
+    }
+
+
+def file_lines(name: str, file: PairFile) -> list[str]:
+    """What `encode` and `info` print."""
+    known = weights_name(file.weights_id)
+    lines = [
+        f"{name}: {file.size_bytes:,} bytes, {rate_bpp(file):.3f} bits per pixel",
+        f"  weights   {file.weights_id.hex()} ({known or 'not here'})",
+    ]
+    if file.timestamp_us is not None:
+        lines.append(f"  time      {file.timestamp_us} us")
+    for picture in file.records:
+        channels = "RGB" if picture.channels == 3 else "1 channel"
+        range_ = "" if picture.modality is Modality.VISIBLE else f" ({picture.low}-{picture.high})"
+        partner = picture.modality.partner.value
+        lines.append(
+            f"  {picture.modality.value:<9} {picture.width}x{picture.height}, {channels},"
+            f" {picture.bit_depth} bits{range_}, quality {_quality(picture):.0f},"
+            f" {f'given {partner}' if picture.conditional else 'coded alone'},"
+            f" {file.picture_bytes(picture.modality):,} bytes"
+        )
+    return lines
+
+
+def weights_name(weights_id: bytes) -> str | None:
+    """Name of the weights that a file was made with; None when they are not here."""
+    from crossband import models
+
+    for name in models.names():
+        if models.describe(name).weights_id == weights_id.hex():
+            return name
+    return None
+
+
+def _order(file: PairFile) -> str | None:
+    return f"{file.records[0].modality.value}-first" if len(file.records) == 2 else None
+
+
+def _quality(picture: PictureRecord) -> float:
+    return picture.quality_index * 100 / QUALITY_TOP_INDEX

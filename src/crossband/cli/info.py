@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`crossband info`: what a file's header says, without weights or torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crossband.cli.options import Json
+from crossband.cli.outcome import ExitCode, print_json
+from crossband.cli.streams import STANDARD, read_coded, shown_name
+
+EXAMPLES = """
+crossband info pair.xb
+crossband info pair.xb --json | jq .rate_bpp
+crossband encode visible.png infrared.png -o - | crossband info -
+"""
+
+
+def info(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Crossband file; - for standard input.")
+    ],
+    *,
+    json: Json = False,
+) -> ExitCode:
+    """Show sizes, depths, order, quality and bytes of each picture in a file.
+
+    Every checksum of the file is verified, its pictures are not decoded (see `verify`). The bits
+    per pixel are those of the whole file over the pixels of the visible picture, or of the only
+    one.
+    """
+    from crossband.cli.facts import file_facts, file_lines
+    from crossband.container import unpack
+
+    header = unpack(read_coded(file))
+    if json:
+        print_json(file_facts(None if file == STANDARD else file, header))
+    else:
+        print("\n".join(file_lines(shown_name(file), header)))
+    return ExitCode.DONE

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that more than one command has, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
+DropAlpha = Annotated[
+    bool, typer.Option("--drop-alpha", help="Leave transparency out instead of refusing it.")
+]

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole codec: prepare, transforms, entropy, container, and the choices between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from crossband import models
+from crossband.container import PairFile, PictureRecord, pack, unpack
+from crossband.entropy.coder import SymbolReader, SymbolWriter
+from crossband.entropy.integer_model import ONE, CodedLatents, Partner
+from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
+from crossband.models.network import Model, PictureModel
+from crossband.pair import Modality, Pair, Raster
+from crossband.prepare import Geometry, geometry, prepare, restore
+from crossband.transforms import QUALITY_COUNT, SynthesisFeatures
+
+Order = Literal["infrared-first", "visible-first", "auto"]
+_ORDERS = {
+    "infrared-first": (Modality.INFRARED, Modality.VISIBLE),
+    "visible-first": (Modality.VISIBLE, Modality.INFRARED),
+}
+_TRY_ALONE = 4
+"""Effort from which the second picture is also coded alone, and the smaller kept (rule 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A file and what every decoder will show of it."""
+
+    data: bytes
+    pair: Pair
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A decoded picture and what its partner may use of it."""
+
+    raster: Raster
+    features: SynthesisFeatures
+    latents: CodedLatents
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """The partner on the current picture's grid."""
+
+    features: SynthesisFeatures
+    partner: Partner
+    aligned: Tensor | None
+    """Its scaled and shifted features."""
+
+
+class Codec:
+    """Codes pairs with one set of weights that stay loaded.
+
+        Pair ─ prepare ─ analysis ─ entropy ─ container ─► bytes
+        Pair ◄ restore ─ synthesis ◄ entropy ◄ container ─ bytes
+
+    The second picture's analysis, entropy model and synthesis also see the first one.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def encode(
+        self, pair: Pair, *, quality: float = 50, order: Order = "infrared-first", effort: int = 5
+    ) -> bytes:
+        """The bytes of one file.
+
+        Args:
+            pair: one picture or both; sizes and depths may differ.
+            quality: 0 to 100, higher is better and larger; 100 is near-lossless.
+            order: which picture is coded first, on its own; `auto` tries both.
+            effort: 1 to 9. From 4 the second picture is also coded alone and the smaller kept.
+
+        Raises:
+            PictureError: an option outside its range.
+        """
+        files = self._candidates(pair, quality_index(quality), order, effort)
+        return min((pack(file) for file in files), key=len)
+
+    def encode_and_show(
+        self, pair: Pair, *, quality: float = 50, order: Order = "infrared-first", effort: int = 5
+    ) -> Encoded:
+        """What `encode` gives, and the pair that decoding it gives."""
+        data = self.encode(pair, quality=quality, order=order, effort=effort)
+        return Encoded(data, self.decode(data))
+
+    def encode_to_size(
+        self, pair: Pair, *, size_bytes: int, order: Order = "infrared-first", effort: int = 5
+    ) -> bytes:
+        """The file of the highest quality that has at most `size_bytes` bytes.
+
+        Raises:
+            TargetUnreachable: even quality 0 is larger.
+        """
+        best, smallest = b"", 0
+        low, high = 0, QUALITY_COUNT - 1
+        while low <= high:
+            middle = (low + high) // 2
+            data = min((pack(f) for f in self._candidates(pair, middle, order, effort)), key=len)
+            if len(data) <= size_bytes:
+                best, low = data, middle + 1
+            else:
+                smallest, high = len(data), middle - 1
+        if not best:
+            raise TargetUnreachable(
+                f"no quality gives {size_bytes:,} bytes; quality 0 takes {smallest:,}:"
+                " allow more bytes or shrink the pictures"
+            )
+        return best
+
+    def decode(self, data: bytes, *, only: Modality | None = None) -> Pair:
+        """The pictures of a file, each of its own size, type and depth.
+
+        Args:
+            data: a whole file.
+            only: decode this picture (and what it rests on), leave the other one None.
+
+        Raises:
+            StreamError: the bytes are damaged, made with other weights, or something else.
+        """
+        file = unpack(data)
+        if file.weights_id.hex() != self.model.card.weights_id:
+            return Codec(models.load(models.find(file.weights_id).name)).decode(data, only=only)
+        if only is not None and file.get(only) is None:
+            raise MissingPicture(
+                f"the file holds no {only.value} picture; it holds {file.records[0].modality.value}"
+            )
+        shown: dict[Modality, Raster] = {}
+        first: _Shown | None = None
+        for record in file.records:
+            needed = only in (None, record.modality)
+            rests = first is None and any(r.conditional for r in file.records[1:])
+            if needed or rests:
+                first = self._decode_picture(record, first)
+            if needed and first is not None:
+                shown[record.modality] = first.raster
+        return Pair(shown.get(Modality.VISIBLE), shown.get(Modality.INFRARED))
+
+    def verify(self, data: bytes) -> None:
+        """Decodes everything and gives nothing.
+
+        Raises:
+            StreamError: as for `decode`.
+        """
+        self.decode(data)
+
+    # --- encoding ------------------------------------------------------------------------------
+
+    def _candidates(
+        self, pair: Pair, index: int, order: Order, effort: int
+    ) -> list[PairFile]:
+        """The files that the effort allows to choose from."""
+        if not (isinstance(effort, int) and 1 <= effort <= 9):
+            raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
+        if order not in (*_ORDERS, "auto"):
+            raise PictureError(f"order is '{order}'; allowed are {', '.join(_ORDERS)} and auto")
+        orders = [_ORDERS[order]] if order in _ORDERS else list(_ORDERS.values())
+        if pair.visible is None or pair.infrared is None:
+            orders = orders[:1]
+        weights_id = bytes.fromhex(self.model.card.weights_id)
+        return [
+            PairFile(weights_id, self._encode_pair(pair, index, each, effort)) for each in orders
+        ]
+
+    @torch.inference_mode()
+    def _encode_pair(
+        self, pair: Pair, index: int, order: tuple[Modality, Modality], effort: int
+    ) -> tuple[PictureRecord, ...]:
+        records: list[PictureRecord] = []
+        first: _Shown | None = None
+        for modality in order:
+            raster = pair.get(modality)
+            if raster is None:
+                continue
+            record, latents = self._encode_picture(raster, modality, index, first)
+            if first is not None and effort >= _TRY_ALONE:
+                alone, _ = self._encode_picture(raster, modality, index, None)
+                record = min(record, alone, key=lambda each: len(each.stream))
+            records.append(record)
+            if first is None and pair.get(modality.partner) is not None:
+                first = self._show(record, latents, None)
+        return tuple(records)
+
+    def _encode_picture(
+        self, raster: Raster, modality: Modality, index: int, first: _Shown | None
+    ) -> tuple[PictureRecord, CodedLatents]:
+        part = self.model.get(modality)
+        shape = geometry(raster)
+        picture = prepare(raster, modality, shape)
+        quality = torch.tensor([index])
+        writer = SymbolWriter(part.entropy.models)
+        features = part.transforms.analysis.features(picture, quality)
+        context = None
+        if first is not None:
+            seen = first.features.resampled(shape.latent_height, shape.latent_width)
+            wanted = part.transforms.alignment.coefficients(features, seen.eighth)
+            coefficients = part.entropy.encode_coefficients(wanted, writer)
+            context = _context(part, first, seen, coefficients)
+        present = torch.ones(1, 1, 1, 1)
+        aligned = None if context is None else context.aligned
+        latents = part.transforms.analysis(features, aligned, present)
+        coded = part.entropy.encode(
+            (latents / part.transforms.step(quality)[:, :, None, None]).permute(0, 2, 3, 1),
+            part.hyper(latents, index),
+            index,
+            None if context is None else context.partner,
+            writer,
+        )
+        record = PictureRecord(
+            modality=modality,
+            height=shape.height,
+            width=shape.width,
+            channels=shape.channels,
+            sample_bytes=shape.sample_bytes,
+            bit_depth=shape.bit_depth,
+            low=shape.low,
+            high=shape.high,
+            quality_index=index,
+            conditional=first is not None,
+            stream=writer.finish(),
+            symbols_crc=coded.checksum,
+        )
+        return record, coded
+
+    # --- decoding ------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _decode_picture(self, record: PictureRecord, first: _Shown | None) -> _Shown:
+        part = self.model.get(record.modality)
+        reader = SymbolReader(record.stream, part.entropy.models)
+        shape = _geometry(record)
+        context = None
+        if record.conditional:
+            assert first is not None  # the container refuses such a file
+            seen = first.features.resampled(shape.latent_height, shape.latent_width)
+            context = _context(part, first, seen, part.entropy.decode_coefficients(reader))
+        latents = part.entropy.decode(
+            shape.latent_height,
+            shape.latent_width,
+            record.quality_index,
+            None if context is None else context.partner,
+            reader,
+        )
+        if latents.checksum != record.symbols_crc:
+            raise CorruptStream(
+                f"the {record.modality.value} picture decodes to other symbols: checksum"
+                f" {latents.checksum:#010x}, expected {record.symbols_crc:#010x}; the file is"
+                " damaged or was made with other weights"
+            )
+        return self._show(record, latents, context)
+
+    def _show(
+        self, record: PictureRecord, latents: CodedLatents, context: _Context | None
+    ) -> _Shown:
+        """Synthesis: the same floats for the encoder's context and the decoder's picture."""
+        transforms = self.model.get(record.modality).transforms
+        quality = torch.tensor([record.quality_index])
+        decoded = (latents.latents / ONE).float().permute(0, 3, 1, 2)
+        picture, features = transforms.synthesis(
+            decoded * transforms.step(quality)[:, :, None, None],
+            quality,
+            None if context is None else context.features,
+            None if context is None else context.aligned,
+            torch.ones(1, 1, 1, 1),
+        )
+        return _Shown(restore(picture, _geometry(record)), features, latents)
+
+
+def _context(
+    part: PictureModel, first: _Shown, seen: SynthesisFeatures, coefficients: Tensor
+) -> _Context:
+    """The same on both sides: floats for the transforms, integers for the entropy model."""
+    return _Context(
+        seen,
+        Partner(first.latents.signal, coefficients),
+        part.transforms.alignment(seen.eighth, coefficients.float()),
+    )
+
+
+def _geometry(record: PictureRecord) -> Geometry:
+    return Geometry(
+        record.height,
+        record.width,
+        record.channels,
+        record.sample_bytes,
+        record.bit_depth,
+        record.low,
+        record.high,
+    )
+
+
+def quality_index(quality: float) -> int:
+    """The quality step, 0 to 63, of a quality between 0 and 100.
+
+    Raises:
+        PictureError: outside that range.
+    """
+    if not 0 <= quality <= 100:
+        raise PictureError(f"quality is {quality}; allowed is 0 (smallest) to 100 (near-lossless)")
+    return round(quality * (QUALITY_COUNT - 1) / 100)
+
+
+def load(name: str = "base") -> Codec:
+    """A codec with the named weights.
+
+    Raises:
+        PictureError: there are no such weights.
+    """
+    return Codec(models.load(name))

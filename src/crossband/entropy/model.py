@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainable entropy model of one picture: estimates bits, codes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crossband.entropy.arithmetic import INDEX_GAIN, SIGNAL, RealArithmetic
+from crossband.entropy.fixed_point import RealLayer
+from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Prior
+from crossband.entropy.settings import EntropySettings
+from crossband.entropy.tables import OCTAVES_PER_TABLE, symbol_bits
+
+_QUALITY_KNOTS = 8
+_QUALITY_COUNT = 64
+_UNIT_SPREAD_INDEX = 21.0
+"""Table whose standard deviation is about one step."""
+
+
+class HyperAnalysis(nn.Module):
+    """Latents to hyper-latents: what the decoder must be told first. Encoder only, so float."""
+
+    def __init__(self, settings: EntropySettings) -> None:
+        super().__init__()
+        narrow = settings.hyper_width
+        self.enter = nn.Conv2d(settings.latent_channels, narrow, 1)
+        self.mix = nn.Conv2d(narrow, narrow, 3, padding=1, groups=narrow)
+        self.down_half = nn.Conv2d(4 * narrow, 2 * narrow, 1)
+        self.down_quarter = nn.Conv2d(8 * narrow, settings.hyper_channels, 1)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(batch, channels, height, width) in signal units to (batch, hyper channels, /4, /4)."""
+        height, width = latents.shape[-2:]
+        below, right = -height % HYPER_FACTOR, -width % HYPER_FACTOR
+        # Compressed, for a block's mean is a hundred times its details.
+        features = torch.sign(latents) * torch.log1p(latents.abs())
+        features = F.pad(self.enter(features), (0, right, 0, below), mode="replicate")
+        features = self.mix(F.leaky_relu(features, 0.1))
+        features = self.down_half(F.pixel_unshuffle(F.leaky_relu(features, 0.1), 2))
+        features = self.down_quarter(F.pixel_unshuffle(F.leaky_relu(features, 0.1), 2))
+        return features
+
+
+class QualityTable(nn.Module):
+    """One row of numbers for each of the 64 qualities, piecewise linear between 8 knots."""
+
+    def __init__(self, width: int, start: float) -> None:
+        super().__init__()
+        self.knots = nn.Parameter(torch.full((_QUALITY_KNOTS, width), start))
+
+    def forward(self, quality_index: Tensor) -> Tensor:
+        """Rows (batch, width) for indices (batch,)."""
+        place = quality_index.float() * ((_QUALITY_KNOTS - 1) / (_QUALITY_COUNT - 1))
+        low = place.floor().clamp(max=_QUALITY_KNOTS - 2).long()
+        share = (place - low)[:, None]
+        return self.knots[low] * (1 - share) + self.knots[low + 1] * share
+
+    def rows(self) -> Tensor:
+        """All 64 rows."""
+        return self.forward(torch.arange(_QUALITY_COUNT, device=self.knots.device))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What coding a batch of pictures would take and give back."""
+
+    bits: Tensor
+    """Latents and hyper-latents, per picture, (batch,)."""
+    coefficient_bits: Tensor
+    """Alignment coefficients, per picture, (batch,)."""
+    latents: Tensor
+    """Decoded latents in steps, NCHW, gradient straight through."""
+
+
+class EntropyModel(nn.Module):
+    """Trainable prior, hyper-analysis and tables of one modality."""
+
+    def __init__(self, settings: EntropySettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.hyper_analysis = HyperAnalysis(settings)
+        self.prior = Prior(settings)
+        self.hyper_log_gain = QualityTable(settings.hyper_channels, 0.0)
+        self.hyper_index = QualityTable(settings.hyper_channels, _UNIT_SPREAD_INDEX / INDEX_GAIN)
+        self.quality_features = QualityTable(settings.width, 0.0)
+        self.coefficient_index = nn.Parameter(torch.full((2 * settings.alignment_channels,), 1.0))
+
+    def imitate_integers(self, imitate: bool = True) -> None:
+        """Makes the prior round as its exported form will, for the last part of a training."""
+        for module in self.prior.modules():
+            if isinstance(module, RealLayer):
+                module.imitate_integers = imitate
+
+    @torch.no_grad()
+    def calibrate(self, spread: Tensor, partner_spread: Tensor) -> None:
+        """Starts every table at its channel's spread and every layer at its channels' scales.
+
+        Args:
+            spread: mean absolute latents in signal units, (latent_channels,).
+            partner_spread: the partner's, (partner_channels,).
+        """
+        # A logistic distribution's standard deviation is 1.308 mean absolute deviations.
+        index = torch.log2(1.308 * spread.clamp(min=1e-3)) / (OCTAVES_PER_TABLE * INDEX_GAIN)
+        gain = 1 / spread.clamp(0.05, 64)
+        for geometry, each in zip(self.prior.geometry, self.prior.passes, strict=True):
+            coded = geometry.channels.stop - geometry.channels.start
+            each.outer.bias[coded:] = index[geometry.channels]
+            each.outer.row_gain[:coded] = spread[geometry.channels].clamp(0.05, 64)
+            if each.around is not None:
+                each.around.row_gain[:] = gain[: geometry.visible_channels]
+        if self.settings.partner_context:
+            self.prior.partner_in.column_gain[:] = 1 / partner_spread.clamp(0.05, 64)
+
+    @staticmethod
+    def hyper_gain(log_gain: Tensor) -> Tensor:
+        """Hyper-latent steps a unit, between 1/20 and 20: coarse side information at low rates."""
+        return torch.exp(3.0 * torch.tanh(log_gain / 3.0))
+
+    def arithmetic(self, step: Tensor, quality_index: Tensor) -> RealArithmetic:
+        """Real arithmetic for steps (batch, channels) at qualities (batch,)."""
+        return RealArithmetic(
+            step.float()[:, None, None, :],
+            self.hyper_gain(self.hyper_log_gain(quality_index))[:, None, None, :],
+            self.quality_features(quality_index)[:, None, None, :],
+        )
+
+    def estimate(
+        self,
+        latents: Tensor,
+        step: Tensor,
+        quality_index: Tensor,
+        *,
+        partner: Tensor | None = None,
+        coefficients: Tensor | None = None,
+        present: Tensor | None = None,
+        noise: bool = True,
+    ) -> Estimate:
+        """Bits and decoded latents.
+
+        Args:
+            latents: in sample units, (batch, channels, height, width).
+            step: quantiser steps in sample units, (batch, channels).
+            quality_index: (batch,).
+            partner: the partner's decoded latents in signal units, (batch, height, width,
+                channels), or None.
+            coefficients: alignment coefficients (rounded), (batch, 2 * alignment channels).
+            present: (batch,), 0 where the partner is missing.
+            noise: uniform noise for the rate (training) instead of rounding (measuring).
+        """
+        with torch.autocast(latents.device.type, enabled=False):
+            return self._estimate(
+                latents.float(), step, quality_index, partner, coefficients, present, noise
+            )
+
+    def _estimate(
+        self,
+        latents: Tensor,
+        step: Tensor,
+        quality_index: Tensor,
+        partner: Tensor | None,
+        coefficients: Tensor | None,
+        present: Tensor | None,
+        noise: bool,
+    ) -> Estimate:
+        arithmetic = self.arithmetic(step, quality_index)
+        wanted = latents.permute(0, 2, 3, 1) / arithmetic.step
+        height, width = wanted.shape[1:3]
+
+        hyper = self.hyper_analysis(latents * SIGNAL).permute(0, 2, 3, 1) * arithmetic.hyper_gain
+        hyper_index = self.hyper_index(quality_index)[:, None, None, :] * INDEX_GAIN
+        bits = symbol_bits(_noisy(hyper, noise), hyper_index).sum((1, 2, 3))
+        rounded_hyper = _rounded(hyper)
+
+        there = None if present is None else present[:, None, None, None].float()
+        features = self.prior.features(
+            rounded_hyper, partner, coefficients, there, arithmetic, height=height, width=width
+        )
+        decoded = torch.zeros_like(wanted)
+        for number in range(PASS_COUNT):
+            geometry = self.prior.geometry[number]
+            positions = geometry.positions(height, width).to(wanted.device)
+            mean, index = self.prior.read(number, features, arithmetic.signal(decoded), arithmetic)
+            target = wanted[..., geometry.channels].flatten(1, 2)[:, positions]
+            residual = target - mean
+            bits = bits + symbol_bits(_noisy(residual, noise), index).sum((1, 2))
+            exact = target + (torch.round(residual) + mean - target).detach()
+            flat = torch.zeros_like(wanted[..., geometry.channels]).flatten(1, 2)
+            flat = flat.index_copy(1, positions, exact)
+            group = flat.unflatten(1, (height, width))
+            before = geometry.channels.start
+            after = decoded.shape[-1] - geometry.channels.stop
+            decoded = decoded + F.pad(group, (before, after))
+        coefficient_bits = torch.zeros_like(bits)
+        if coefficients is not None:
+            coefficient_bits = symbol_bits(
+                _noisy(coefficients, noise), self.coefficient_index * INDEX_GAIN
+            ).sum(1)
+            if present is not None:
+                coefficient_bits = coefficient_bits * present.float()
+        return Estimate(bits, coefficient_bits, decoded.permute(0, 3, 1, 2))
+
+
+def _noisy(values: Tensor, noise: bool) -> Tensor:
+    return values + torch.rand_like(values) - 0.5 if noise else torch.round(values)
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """Rounded forward, gradient straight through."""
+    return values + (torch.round(values) - values).detach()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A weight file as networks that code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from crossband.entropy.arithmetic import SIGNAL, StepTables
+from crossband.entropy.coder import TableModels
+from crossband.entropy.fixed_point import IntegerWeights, RealLayer
+from crossband.entropy.integer_model import IntegerModel, QualityTables
+from crossband.entropy.model import HyperAnalysis
+from crossband.entropy.prior import Prior
+from crossband.entropy.tables import SymbolTables
+from crossband.models.cards import ModelCard
+from crossband.models.settings import CodecSettings
+from crossband.pair import Modality
+from crossband.transforms import PictureTransforms
+
+
+@dataclass(frozen=True, slots=True)
+class PictureModel:
+    """Everything that codes one modality."""
+
+    transforms: PictureTransforms
+    hyper_analysis: HyperAnalysis
+    hyper_gain: Tensor
+    """(qualities, hyper channels): hyper-latent steps a unit; the encoder's side of it."""
+    entropy: IntegerModel
+
+    def hyper(self, latents: Tensor, quality_index: int) -> Tensor:
+        """Hyper-latents in their steps, not rounded, (1, rows, columns, hyper channels).
+
+        Args:
+            latents: in sample units, (1, channels, height, width).
+            quality_index: 0 to 63.
+        """
+        found = self.hyper_analysis(latents * SIGNAL).permute(0, 2, 3, 1)
+        return found * self.hyper_gain[quality_index]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Loaded weights."""
+
+    card: ModelCard
+    visible: PictureModel
+    infrared: PictureModel
+
+    def get(self, modality: Modality) -> PictureModel:
+        """The part for one camera."""
+        return self.visible if modality is Modality.VISIBLE else self.infrared
+
+
+def load_model(card: ModelCard) -> Model:
+    """The networks of a weight file, on the CPU, float32 where they are not integers."""
+    tensors = load_file(card.path)
+    settings = CodecSettings.from_mapping(json.loads(card.metadata["settings"]))
+    models = TableModels(
+        SymbolTables(tensors["tables.radius"].numpy(), tensors["tables.frequencies"].numpy())
+    )
+    parts = {m: _picture(_part(tensors, m.value), settings, m, models) for m in Modality}
+    return Model(card, parts[Modality.VISIBLE], parts[Modality.INFRARED])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
+
+
+def _picture(
+    tensors: dict[str, Tensor], settings: CodecSettings, modality: Modality, models: TableModels
+) -> PictureModel:
+    transforms = PictureTransforms(settings.transform(modality))
+    hyper_analysis = HyperAnalysis(settings.entropy(modality))
+    for module, name in ((transforms, "transforms"), (hyper_analysis, "hyper_analysis")):
+        state = {key: value.float() for key, value in _part(tensors, name).items()}
+        module.load_state_dict(state)
+        module.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    prior = Prior(settings.entropy(modality)).with_integers(
+        lambda name: IntegerWeights(
+            *(tensors[f"prior.{name}.{field}"] for field in ("weight", "bias", "shift"))
+        )
+    )
+    rows = _part(tensors, "qualities")
+    qualities = QualityTables(
+        StepTables(rows["signal"], rows["mean"], rows["offset"]),
+        rows["hyper_value"],
+        rows["hyper_index"],
+        rows["features"],
+    )
+    entropy = IntegerModel(prior, qualities, tensors["coefficient_index"], models)
+    return PictureModel(transforms, hyper_analysis, tensors["hyper_gain"], entropy)
+
+
+def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The integer form of every trainable layer of a prior, by its name."""
+    found = {}
+    for name, layer in module.named_modules():
+        if isinstance(layer, RealLayer):
+            integer = layer.quantized()
+            found[f"{name}.weight"] = integer.weight
+            found[f"{name}.bias"] = integer.bias
+            found[f"{name}.shift"] = integer.shift
+    return found
+

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples to numbers between 0 and 1 on a grid of whole 16x16 blocks, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from crossband.pair import Modality, Raster
+
+BLOCK = 16
+"""Pixels a latent position, each way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What a tensor does not say of its raster; all of it stands in the file."""
+
+    height: int
+    width: int
+    channels: int
+    """1 or 3."""
+    sample_bytes: int
+    bit_depth: int
+    low: int
+    """Sample that becomes 0."""
+    high: int
+    """Sample that becomes 1."""
+
+    @property
+    def latent_height(self) -> int:
+        """Latent rows."""
+        return -(-self.height // BLOCK)
+
+    @property
+    def latent_width(self) -> int:
+        """Latent columns."""
+        return -(-self.width // BLOCK)
+
+
+def geometry(raster: Raster) -> Geometry:
+    """The geometry of a raster: pictures of more than 8 bits are stretched from their own range.
+
+    A radiometric picture uses a few hundred to a few thousand of its 65,536 counts.
+    """
+    low, high = 0, raster.peak
+    if raster.bit_depth > 8:
+        low, high = int(raster.samples.min()), int(raster.samples.max())
+    return Geometry(
+        raster.height,
+        raster.width,
+        raster.channels,
+        raster.samples.dtype.itemsize,
+        raster.bit_depth,
+        low,
+        high,
+    )
+
+
+def prepare(raster: Raster, modality: Modality, geometry: Geometry) -> Tensor:
+    """A raster as a float32 tensor.
+
+    Returns:
+        (1, 3, height, width) for visible, where gray becomes three equal channels, and
+        (1, 1, height, width) for infrared; sides grown to multiples of 16 by repeating the border.
+    """
+    span = max(geometry.high - geometry.low, 1)
+    values = (raster.samples.astype(np.float32) - geometry.low) / span
+    tensor = torch.from_numpy(np.atleast_3d(values)).permute(2, 0, 1)[None]
+    if modality is Modality.VISIBLE and raster.channels == 1:
+        tensor = tensor.expand(-1, 3, -1, -1)
+    below, right = -raster.height % BLOCK, -raster.width % BLOCK
+    tensor = F.pad(tensor, (0, right, 0, below), mode="replicate")
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def restore(tensor: Tensor, geometry: Geometry) -> Raster:
+    """The raster of a synthesised tensor (1, channels, height, width): the inverse of `prepare`."""
+    values = tensor[0, :, : geometry.height, : geometry.width].float()
+    if geometry.channels == 1:
+        values = values.mean(0, keepdim=True)
+    span = geometry.high - geometry.low
+    # float64: a float32 holds 16-bit samples, but not their products with a span, exactly
+    samples = torch.round(values.double().clamp(0, 1) * span + geometry.low)
+    kind = np.uint8 if geometry.sample_bytes == 1 else np.uint16
+    array = samples.permute(1, 2, 0).cpu().numpy().astype(kind)
+    return Raster(array[:, :, 0] if geometry.channels == 1 else array, geometry.bit_depth)

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training pictures: decoded once, kept as bytes, cropped and varied in batch."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from crossband.errors import TrainingError
+
+log = logging.getLogger(__name__)
+
+_VISIBLE = ("visible", "vis", "vi")
+_INFRARED = ("infrared", "ir", "thermal")
+_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+MAX_SHIFT = 16
+"""Largest random shift of one modality against the other, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFiles:
+    """The files of one pair; one may be missing."""
+
+    name: str
+    visible: Path | None
+    infrared: Path | None
+
+
+def find_pairs(root: Path, source: str, split: str) -> list[PictureFiles]:
+    """Pairs of one source and split, sorted by name.
+
+    A pair's files have the same stem and lie in sibling folders called `visible` or `vis` and
+    `infrared` or `ir`, below a folder that is called after the split or starts with it
+    (`train`, `train_0111_1753`). Single pictures lie in `infrared` or `ir` alone, or in
+    `mono/SPLIT`.
+    """
+    base = root / source
+    if not base.is_dir():
+        raise TrainingError(f"{base} is not a folder; name a source that {root} holds")
+    found: list[PictureFiles] = []
+    for folder in sorted(path for path in base.rglob("*") if path.is_dir()):
+        parts = folder.relative_to(base).parts
+        if parts == ("mono", split):
+            found += [PictureFiles(p.stem, p, None) for p in _pictures(folder)]
+        if not any(part == split or part.startswith(f"{split}_") for part in parts):
+            continue
+        visible = _by_stem(folder, _VISIBLE)
+        infrared = _by_stem(folder, _INFRARED)
+        for stem in sorted(visible.keys() | infrared.keys()):
+            name = "/".join((*parts, stem))
+            found.append(PictureFiles(name, visible.get(stem), infrared.get(stem)))
+    return found
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in _ENDINGS)
+
+
+def _by_stem(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
+    return {
+        path.stem: path
+        for name in names
+        if (folder / name).is_dir()
+        for path in _pictures(folder / name)
+    }
+
+
+def read_visible(path: Path) -> npt.NDArray[np.uint8]:
+    """RGB bytes (height, width, 3); gray becomes three equal channels."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def read_infrared(path: Path) -> npt.NDArray[np.uint8]:
+    """Bytes (height, width); deeper pictures are stretched to their own range."""
+    with Image.open(path) as image:
+        if not image.mode.startswith("I"):
+            return np.asarray(image.convert("L"))
+        counts = np.asarray(image).astype(np.float64)
+    low, high = counts.min(), max(counts.max(), counts.min() + 1)
+    return np.round((counts - low) * (255 / (high - low))).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pairs that are drawn together with one share of the batch."""
+
+    share: float
+    first: int
+    count: int
+
+
+class PictureStore:
+    """All training pictures as two flat byte buffers on the training device.
+
+    A visible-only and an infrared-only picture make an unrelated pair, newly drawn each time:
+    the codec learns not to trust a partner that has nothing to say.
+    """
+
+    def __init__(
+        self, root: Path, shares: dict[str, float], *, split: str, smallest: int, device: str
+    ) -> None:
+        visible: list[npt.NDArray[np.uint8]] = []
+        infrared: list[npt.NDArray[np.uint8]] = []
+        self.groups: list[Group] = []
+        self.visible_only: list[int] = []
+        self.infrared_only: list[int] = []
+        pairs: list[tuple[int, int]] = []
+        skipped = 0
+        for source, share in shares.items():
+            first = len(pairs)
+            for files in find_pairs(root, source, split):
+                try:
+                    vis = read_visible(files.visible) if files.visible else None
+                    ir = read_infrared(files.infrared) if files.infrared else None
+                except OSError as error:
+                    log.warning("%s skipped: %s", files.name, error)
+                    skipped += 1
+                    continue
+                sizes = [picture.shape[:2] for picture in (vis, ir) if picture is not None]
+                if min(sizes[0]) < smallest or sizes[0] != sizes[-1]:
+                    skipped += 1
+                    continue
+                if vis is not None:
+                    visible.append(vis)
+                if ir is not None:
+                    infrared.append(ir)
+                if vis is None:
+                    self.infrared_only.append(len(infrared) - 1)
+                elif ir is None:
+                    self.visible_only.append(len(visible) - 1)
+                else:
+                    pairs.append((len(visible) - 1, len(infrared) - 1))
+            if len(pairs) > first:
+                self.groups.append(Group(share, first, len(pairs) - first))
+        if not pairs:
+            raise TrainingError(
+                f"no pair of at least {smallest}x{smallest} pixels and equal sizes in {root}"
+                f" ({', '.join(shares)}); check the folders' names (docs/training.md)"
+            )
+        self.skipped = skipped
+        self.device = device
+        self.pairs = pairs
+        self.visible_bytes, self.visible_at = _flattened(visible, device)
+        self.infrared_bytes, self.infrared_at = _flattened(infrared, device)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+def _flattened(
+    pictures: list[npt.NDArray[np.uint8]], device: str
+) -> tuple[Tensor, npt.NDArray[np.int64]]:
+    """One buffer (samples, channels) and each picture's (offset, height, width)."""
+    offset, places = 0, []
+    for picture in pictures:
+        height, width = picture.shape[:2]
+        places.append((offset, height, width))
+        offset += height * width
+    channels = 3 if pictures[0].ndim == 3 else 1
+    flat = np.concatenate([picture.reshape(-1, channels) for picture in pictures])
+    return torch.from_numpy(flat).to(device), np.array(places, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Crops of pairs in 0 to 1."""
+
+    visible: Tensor
+    """(batch, 3, size, size)."""
+    infrared: Tensor
+    """(batch, 1, size, size)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """How crops are varied."""
+
+    unrelated_share: float = 0.06
+    """Of crops made of two pictures that have nothing to do with each other."""
+    shift_share: float = 0.4
+    """Of pairs whose infrared is shifted by up to 16 px (as real pairs are, mostly by 2 to 6)."""
+    scale_share: float = 0.15
+    """Of pairs whose infrared is scaled by 0.9 to 1.1."""
+    jitter_share: float = 0.25
+    """Of pairs whose infrared gets another contrast, brightness and gamma."""
+
+
+class Sampler:
+    """Draws varied crops; its whole state is one NumPy generator."""
+
+    def __init__(self, store: PictureStore, *, size: int, variation: Variation, seed: int) -> None:
+        self.store, self.size, self.variation = store, size, variation
+        self.random = np.random.default_rng(seed)
+        shares = np.array([group.share for group in store.groups])
+        self.shares = shares / shares.sum()
+
+    def draw(self, count: int) -> Batch:
+        """`count` crops of both modalities, the same flips and turns for both."""
+        size, random, vary = self.size, self.random, self.variation
+        visible_index = np.empty((count, size, size), np.int64)
+        rows = np.empty((count, size, size))
+        columns = np.empty((count, size, size))
+        places = np.empty((count, 3), np.int64)
+        grid = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"))
+        middle = (size - 1) / 2
+        for i in range(count):
+            visible, infrared, related = self._pick()
+            offset, height, width = self.store.visible_at[visible]
+            top = random.integers(0, height - size + 1)
+            left = random.integers(0, width - size + 1)
+            turned = grid.transpose(0, 2, 1) if random.random() < 0.5 else grid
+            turned = np.stack(
+                [size - 1 - g if random.random() < 0.5 else g for g in turned]
+            )
+            visible_index[i] = offset + (top + turned[0]) * width + left + turned[1]
+            places[i] = self.store.infrared_at[infrared]
+            if not related:
+                top = random.integers(0, places[i, 1] - size + 1)
+                left = random.integers(0, places[i, 2] - size + 1)
+            shift = np.zeros(2)
+            if random.random() < vary.shift_share:
+                shift = np.clip(np.round(random.normal(0, 5, 2)), -MAX_SHIFT, MAX_SHIFT)
+            scale = random.uniform(0.9, 1.1) if random.random() < vary.scale_share else 1.0
+            rows[i] = top + shift[0] + middle + (turned[0] - middle) * scale
+            columns[i] = left + shift[1] + middle + (turned[1] - middle) * scale
+        vis = self.store.visible_bytes[self._to_device(visible_index)]
+        ir = self._interpolated(places, rows, columns)
+        return Batch(
+            vis.permute(0, 3, 1, 2).float() / 255,
+            self._jittered(ir / 255)[:, None],
+        )
+
+    def _pick(self) -> tuple[int, int, bool]:
+        """Numbers of a visible and an infrared picture, and whether they belong together."""
+        store, random = self.store, self.random
+        group = store.groups[random.choice(len(store.groups), p=self.shares)]
+        visible, infrared = store.pairs[group.first + int(random.integers(group.count))]
+        if random.random() >= self.variation.unrelated_share:
+            return visible, infrared, True
+        if store.visible_only:
+            visible = store.visible_only[int(random.integers(len(store.visible_only)))]
+        else:
+            visible = store.pairs[int(random.integers(len(store.pairs)))][0]
+        if store.infrared_only:
+            infrared = store.infrared_only[int(random.integers(len(store.infrared_only)))]
+        return visible, infrared, False
+
+    def _interpolated(
+        self, places: npt.NDArray[np.int64], rows: npt.NDArray[np.float64],
+        columns: npt.NDArray[np.float64],
+    ) -> Tensor:
+        """Infrared samples at real coordinates, bilinear, clamped at the borders."""
+        offset, height, width = (places[:, k, None, None] for k in range(3))
+        rows = np.clip(rows, 0, height - 1)
+        columns = np.clip(columns, 0, width - 1)
+        top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
+        below = np.minimum(top + 1, height - 1)
+        right = np.minimum(left + 1, width - 1)
+        down = self._to_device(rows - top).float()
+        across = self._to_device(columns - left).float()
+        flat = self.store.infrared_bytes[:, 0]
+
+        def at(row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> Tensor:
+            return flat[self._to_device(offset + row * width + column)].float()
+
+        upper = at(top, left) * (1 - across) + at(top, right) * across
+        lower = at(below, left) * (1 - across) + at(below, right) * across
+        # Whole values, as a camera would deliver.
+        return torch.round(upper * (1 - down) + lower * down)
+
+    def _jittered(self, infrared: Tensor) -> Tensor:
+        """Another camera's gain for some of the crops."""
+        count, random = len(infrared), self.random
+        chosen = random.random(count) < self.variation.jitter_share
+        gamma = np.where(chosen, np.exp(random.normal(0, 0.25, count)), 1.0)
+        gain = np.where(chosen, np.exp(random.normal(0, 0.25, count)), 1.0)
+        bias = np.where(chosen, random.normal(0, 0.08, count), 0.0)
+        gamma_t, gain_t, bias_t = (
+            self._to_device(values).float()[:, None, None] for values in (gamma, gain, bias)
+        )
+        varied = (infrared.clamp(min=1e-4) ** gamma_t * gain_t + bias_t).clamp(0, 1)
+        varied = torch.round(varied * 255) / 255
+        return torch.where(self._to_device(chosen)[:, None, None], varied, infrared)
+
+    def _to_device(self, values: npt.NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values).to(self.store.device, non_blocking=True)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainable pair codec: estimates rate and distortion, writes no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from crossband.entropy.arithmetic import SIGNAL
+from crossband.entropy.model import EntropyModel
+from crossband.models.settings import CodecSettings
+from crossband.pair import Modality
+from crossband.transforms import PictureTransforms, SynthesisFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPicture:
+    """One modality of a batch after (estimated) coding."""
+
+    bits: Tensor
+    """Latents and hyper-latents, (batch,)."""
+    coefficient_bits: Tensor
+    """Channel-alignment coefficients, (batch,)."""
+    picture: Tensor
+    """What the decoder would show, (batch, channels, height, width), not clamped."""
+    features: SynthesisFeatures
+    signal: Tensor
+    """Decoded latents in signal units, (batch, height, width, channels): the partner's context."""
+
+
+class TrainablePicture(nn.Module):
+    """Transforms and entropy model of one modality."""
+
+    def __init__(self, settings: CodecSettings, modality: Modality) -> None:
+        super().__init__()
+        self.transforms = PictureTransforms(settings.transform(modality))
+        self.entropy = EntropyModel(settings.entropy(modality))
+
+    def forward(
+        self,
+        picture: Tensor,
+        quality_index: Tensor,
+        partner: CodedPicture | None,
+        present: Tensor | None,
+        *,
+        noise: bool,
+    ) -> CodedPicture:
+        """Codes a batch, given the partner's coded pictures where `present` (batch,) is 1.
+
+        Sides must be multiples of 16, the partner's grid the same.
+        """
+        transforms = self.transforms
+        step = transforms.step(quality_index)
+        features = transforms.analysis.features(picture, quality_index)
+        context = coefficients = seen = None
+        mask = features.new_ones(len(features), 1, 1, 1)
+        if partner is not None:
+            if present is not None:
+                mask = present[:, None, None, None].to(features.dtype)
+            seen = partner.features
+            wanted = transforms.alignment.coefficients(features, seen.eighth)
+            coefficients = wanted + (torch.round(wanted) - wanted).detach()
+            context = transforms.alignment(seen.eighth, coefficients)
+        latents = transforms.analysis(features, context, mask)
+        estimate = self.entropy.estimate(
+            latents,
+            step,
+            quality_index,
+            partner=None if partner is None else partner.signal,
+            coefficients=coefficients,
+            present=present,
+            noise=noise,
+        )
+        decoded = estimate.latents * step[:, :, None, None]
+        shown, own = transforms.synthesis(decoded, quality_index, seen, context, mask)
+        signal = (decoded * SIGNAL).permute(0, 2, 3, 1)
+        return CodedPicture(estimate.bits, estimate.coefficient_bits, shown.float(), own, signal)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPair:
+    """Both modalities after (estimated) coding."""
+
+    visible: CodedPicture
+    infrared: CodedPicture
+
+
+class TrainableCodec(nn.Module):
+    """Both modalities. Cannot encode: only an exported weight file can."""
+
+    def __init__(self, settings: CodecSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.visible = TrainablePicture(settings, Modality.VISIBLE)
+        self.infrared = TrainablePicture(settings, Modality.INFRARED)
+        if settings.random_start:
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d) and module.weight.abs().sum() > 0:
+                    module.reset_parameters()
+
+    def forward(
+        self,
+        visible: Tensor,
+        infrared: Tensor,
+        quality_index: Tensor,
+        *,
+        order: tuple[Modality, Modality] = (Modality.INFRARED, Modality.VISIBLE),
+        present: Tensor | None = None,
+        alone: bool = False,
+        noise: bool = True,
+    ) -> CodedPair:
+        """Codes pairs in the given order.
+
+        Args:
+            visible: (batch, 3, height, width) in 0 to 1, sides multiples of 16.
+            infrared: (batch, 1, height, width) likewise.
+            quality_index: (batch,), 0 to 63.
+            order: which picture is coded first.
+            present: (batch,), 0 where the second picture must do without the first.
+            alone: code both without context.
+            noise: noise instead of rounding for the rate (training).
+        """
+        pictures = {Modality.VISIBLE: visible, Modality.INFRARED: infrared}
+        networks = {Modality.VISIBLE: self.visible, Modality.INFRARED: self.infrared}
+        first = networks[order[0]](pictures[order[0]], quality_index, None, None, noise=noise)
+        second = networks[order[1]](
+            pictures[order[1]], quality_index, None if alone else first, present, noise=noise
+        )
+        coded = {order[0]: first, order[1]: second}
+        return CodedPair(coded[Modality.VISIBLE], coded[Modality.INFRARED])

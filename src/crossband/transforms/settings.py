@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers that fix the shape of one picture's transforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossband.errors import PictureError
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSettings:
+    """Widths and depths of one modality's analysis and synthesis.
+
+    Raises:
+        PictureError: a width that the transform-codec start cannot fill.
+    """
+
+    picture_channels: int
+    """3 for visible (RGB; gray is coded as three equal channels), 1 for infrared."""
+    eighth_channels: int = 128
+    """Feature channels at 1/8 resolution."""
+    sixteenth_channels: int = 256
+    """Feature channels at 1/16 resolution."""
+    latent_channels: int = 256
+    """Latent channels at 1/16 resolution; an orthonormal transform would need 256 a colour channel."""
+    analysis_blocks: int = 4
+    """Gated blocks at 1/8 resolution in the analysis."""
+    synthesis_blocks: int = 5
+    """Gated blocks at 1/8 resolution in the synthesis: one more, its output is what is seen."""
+    analysis_deep_blocks: int = 2
+    """Gated blocks at 1/16 resolution in the analysis."""
+    synthesis_deep_blocks: int = 2
+    """Gated blocks at 1/16 resolution in the synthesis."""
+    partner_eighth_channels: int = 128
+    """Feature channels of the partner's synthesis at 1/8 resolution."""
+    partner_sixteenth_channels: int = 256
+    """Feature channels of the partner's synthesis at 1/16 resolution."""
+    alignment_channels: int = 64
+    """Partner channels that get a coded scale and shift: 128 numbers, as in the paper."""
+    channel_alignment: bool = True
+    """Whether the scaled and shifted partner features are context (an ablation switch)."""
+    spatial_alignment: bool = True
+    """Whether cross-attention to the partner's features is context (an ablation switch)."""
+
+    def __post_init__(self) -> None:
+        if self.latent_channels > self.sixteenth_channels:
+            raise PictureError(
+                f"{self.latent_channels} latent channels do not fit in"
+                f" {self.sixteenth_channels} channels at 1/16 resolution; lower the first"
+            )
+        if self.sixteenth_channels > 4 * min(self.eighth_channels, 64 * self.picture_channels):
+            raise PictureError(
+                f"{self.sixteenth_channels} channels at 1/16 resolution are more than the Haar"
+                f" start gives from {self.eighth_channels} at 1/8; lower the first"
+            )

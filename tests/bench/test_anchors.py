@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other codecs: their streams decode from bytes alone, and match the reference measurements."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossband import datasets
+from crossband.bench import anchors
+from crossband.bench.anchors import Anchor, AnchorError, Samples, ycbcr
+from crossband.bench.grids import qualities
+from crossband.errors import InputError
+from crossband.pair import Raster
+from crossband.sources import read_pair
+
+NAMES_IN_BASELINES = {
+    "jpeg": "jpeg-420",
+    "jpeg2000": "jpeg2000",
+    "webp": "webp",
+    "avif": "avif-aom-444-psnr-s4",
+    "avif-default": "avif-aom-default",
+    "jpegxl": "jxl-e7",
+    "x265": "hevc-x265-444-10b",
+    "vvenc": "vvc-vvenc-medium-420-10b",
+}
+
+
+@pytest.fixture(params=anchors.names())
+def anchor(request: pytest.FixtureRequest) -> Anchor:
+    found = anchors.find(request.param)
+    if not found.available():
+        pytest.skip(f"{found.name} is not installed: pip install crossband[bench]")
+    return found
+
+
+def picture(*shape: int) -> Samples:
+    """Smooth shades with a bright square and a little noise."""
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
+    shades = 80 + 40 * np.sin(rows / 9) + 30 * np.cos(columns / 7)
+    shades[shape[0] // 4 : shape[0] // 2, shape[1] // 4 : shape[1] // 2] += 60
+    if len(shape) == 3:
+        shades = shades[..., None] * np.array([1.0, 0.9, 0.7])
+    noise = np.random.default_rng(1).normal(0, 2, shape)
+    return np.clip(shades + noise, 0, 255).astype(np.uint8)
+
+
+def psnr(first: Samples, second: Samples) -> float:
+    return float(10 * np.log10(255**2 / np.mean((first.astype(float) - second) ** 2)))
+
+
+@pytest.mark.parametrize("shape", [(64, 80, 3), (65, 83, 3), (64, 80), (53, 47)])
+def test_a_picture_of_any_size_comes_back_alike(anchor: Anchor, shape: tuple[int, ...]) -> None:
+    samples = picture(*shape)
+    stream = anchor.encode(samples, qualities(anchor.name)[3])
+    decoded = anchor.decode(stream.data, shape)
+    assert decoded.dtype == np.uint8
+    assert decoded.shape == shape
+    assert psnr(samples, decoded) > 26
+    assert stream.settings and stream.pixel_format
+
+
+def test_a_grid_goes_from_small_to_large(anchor: Anchor) -> None:
+    samples = picture(64, 80, 3)
+    sizes = [len(anchor.encode(samples, quality).data) for quality in qualities(anchor.name)[::2]]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 0.7 * sizes[-1]
+
+
+def test_a_version_names_library_and_package(anchor: Anchor) -> None:
+    assert sum(character.isdigit() for character in anchor.version()) >= 4
+    assert "unknown" not in anchor.version()
+
+
+def test_bytes_that_hold_no_picture_are_an_error(anchor: Anchor) -> None:
+    with pytest.raises(AnchorError):
+        anchor.decode(b"no picture at all, only text that goes on for a while", (64, 80, 3))
+
+
+def test_an_unknown_anchor_is_told_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"no anchor is called bpg; allowed are jpeg, .*vvenc"):
+        anchors.find("bpg")
+
+
+def test_conversion_to_ten_bits_and_back_is_exact() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
+    planes = [ycbcr.round_plane(plane) for plane in ycbcr.from_rgb(colours)]
+    assert np.array_equal(ycbcr.to_rgb(*planes), colours)
+    shades = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(ycbcr.to_gray(ycbcr.round_plane(ycbcr.from_gray(shades))), shades)
+
+
+def test_gray_has_flat_chroma() -> None:
+    gray = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
+    for plane in ycbcr.from_rgb(gray)[1:]:
+        assert (ycbcr.round_plane(plane) == ycbcr.MIDDLE).all()
+
+
+def test_an_anchor_repeats_the_reference_measurement(anchor: Anchor, shared_data: Path) -> None:
+    baselines = shared_data.parent / "baselines.csv"
+    if not baselines.is_file():
+        pytest.skip(f"no reference measurements in {baselines.parent}")
+    step, name = 3, "FLIR_09350"
+    with baselines.open(encoding="utf-8", newline="") as file:
+        (row,) = (
+            row
+            for row in csv.DictReader(file)
+            if row["codec"] == NAMES_IN_BASELINES[anchor.name]
+            and (row["dataset"], row["image"]) == ("roadscene", f"{name}.jpg")
+            and row["q_index"] == str(step)
+        )
+    (path,) = (pair for pair in datasets.find("roadscene").pairs(shared_data) if pair.name == name)
+    pair = read_pair(path.visible, path.infrared).pair
+    # Infrared of VVenC: flat chroma, which costs some bytes, was made otherwise there.
+    for raster, short in ((pair.visible, "vis"), (pair.infrared, "ir")):
+        assert isinstance(raster, Raster)
+        stream = anchor.encode(raster.samples.astype(np.uint8), qualities(anchor.name)[step])
+        decoded = anchor.decode(stream.data, raster.samples.shape)
+        assert len(stream.data) == pytest.approx(int(row[f"bytes_{short}"]), rel=0.02)
+        assert psnr(raster.samples, decoded) == pytest.approx(float(row[f"psnr_{short}"]), abs=0.1)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs: rows on disk, through files and another process, once each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import crossband
+from crossband import datasets
+from crossband.bench import coders
+from crossband.bench.crossband_modes import CrossbandCoder, Mode
+from crossband.bench.pair_coder import CodedFile, CodedPair, Shapes
+from crossband.bench.rows import LOSSLESS_DB, Row, RowFile, read_rows
+from crossband.bench.run import Progress, Task, run
+from crossband.errors import CrossbandError, InputError, OutputError
+from crossband.pair import Modality, Pair, Raster
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> list[Task]:
+    rows, columns = np.mgrid[0:48, 0:56]
+    shades = (90 + 50 * np.sin(rows / 8) + 40 * np.cos(columns / 6)).astype(np.uint8)
+    for folder, samples in (
+        ("visible", np.stack([shades, shades // 2, 255 - shades], axis=2)),
+        ("infrared", shades.T.copy()),
+    ):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            Image.fromarray(samples).save(tmp_path / folder / f"{name}.png")
+    return [Task("folder", path) for path in datasets.find("folder").pairs(tmp_path)]
+
+
+@dataclass
+class Broken:
+    """A codec that is installed and fails on every picture in one way or another."""
+
+    name: str = "jpeg"
+    fails_in: str = "encode"
+
+    def available(self) -> bool:
+        return self.fails_in != "import"
+
+    def version(self) -> str:
+        return "1"
+
+    def prepare(self) -> None:
+        pass
+
+    def encode(self, pair: Pair, quality: float) -> CodedPair:
+        if self.fails_in == "encode":
+            raise CrossbandError("too cold")
+        # Written in its own name, decoded by the real codec of that name in the other process.
+        junk = tuple(CodedFile(b"junk", (modality,)) for modality in Modality)
+        return CodedPair(junk, 4, 4, "", "")
+
+    def decode(self, files: Sequence[CodedFile], shapes: Shapes) -> Pair:
+        raise AssertionError("the other process decodes")
+
+
+def test_a_run_writes_one_row_a_point_and_counts_file_bytes(
+    tasks: list[Task], tmp_path: Path
+) -> None:
+    seen: list[Progress] = []
+    output = tmp_path / "rows.jsonl"
+    grid = {"jpeg": (10.0, 90.0), "webp": (50.0,)}
+    chosen = [coders.find("jpeg"), coders.find("webp")]
+    summary = run(tasks, chosen, output, qualities=grid, report=seen.append)
+    assert (summary.measured, summary.kept, summary.failures) == (6, 0, ())
+    assert [progress.done for progress in seen] == [1, 2, 3, 4, 5, 6]
+    assert {progress.total for progress in seen} == {6}
+    rows = read_rows(output)
+    low, high = rows[0], rows[1]
+    assert (low.image, low.codec, low.quality) == ("a", "jpeg", 10)
+    assert low.bpp < high.bpp
+    assert low.psnr_visible is not None and high.psnr_visible is not None
+    assert 20 < low.psnr_visible < high.psnr_visible < LOSSLESS_DB
+    assert (low.pixels_visible, low.pixels_infrared) == (48 * 56, 56 * 48)
+    pair_bytes = (low.bytes_visible or 0) + (low.bytes_infrared or 0)
+    assert low.bpp == pytest.approx(8 * pair_bytes / (48 * 56), abs=1e-5)
+    assert low.msssim_visible is None  # 48 pixels are too few
+    assert low.encode_s > 0 and low.decode_s > 0
+
+
+def test_a_stopped_run_goes_on_where_it_was(tasks: list[Task], tmp_path: Path) -> None:
+    output = tmp_path / "rows.jsonl"
+    grid = {"jpeg": (10.0, 90.0)}
+    run(tasks[:1], [coders.find("jpeg")], output, qualities=grid)
+    before = output.read_text()
+    output.write_text(before + before.splitlines()[0][:50])  # killed within a line
+    summary = run(tasks, [coders.find("jpeg")], output, qualities=grid)
+    assert (summary.measured, summary.kept) == (2, 2)
+    assert output.read_text().startswith(before)
+    assert len({row.key for row in read_rows(output)}) == 4
+
+
+def test_a_changed_picture_is_measured_again(tasks: list[Task], tmp_path: Path) -> None:
+    output = tmp_path / "rows.jsonl"
+    grid = {"jpeg": (10.0,)}
+    run(tasks[:1], [coders.find("jpeg")], output, qualities=grid)
+    visible = tasks[0].path.visible
+    assert visible is not None
+    Image.new("RGB", (56, 48), (9, 9, 9)).save(visible)
+    assert run(tasks[:1], [coders.find("jpeg")], output, qualities=grid).measured == 1
+
+
+@pytest.mark.parametrize(
+    ("fails_in", "message"), [("encode", "too cold"), ("decode", "could not decode its own files")]
+)
+def test_a_codec_that_fails_is_told_and_the_run_goes_on(
+    tasks: list[Task], tmp_path: Path, fails_in: str, message: str
+) -> None:
+    chosen = [Broken(fails_in=fails_in), coders.find("webp")]
+    grid = {"jpeg": (10.0,), "webp": (50.0,)}
+    summary = run(tasks, chosen, tmp_path / "rows.jsonl", qualities=grid)
+    assert summary.measured == 2
+    assert len(summary.failures) == 2
+    assert all(message in line for line in summary.failures)
+
+
+def test_a_codec_that_is_not_installed_is_skipped(tasks: list[Task], tmp_path: Path) -> None:
+    summary = run(tasks, [Broken(fails_in="import")], tmp_path / "rows.jsonl")
+    assert (summary.measured, summary.skipped) == (0, ("jpeg",))
+
+
+def test_a_picture_that_cannot_be_read_is_told(tasks: list[Task], tmp_path: Path) -> None:
+    visible = tasks[0].path.visible
+    assert visible is not None
+    visible.write_bytes(b"")
+    output = tmp_path / "rows.jsonl"
+    summary = run(tasks, [coders.find("webp")], output, qualities={"webp": (50.0,)})
+    assert summary.measured == 1
+    assert len(summary.failures) == 1
+    assert "a.png" in summary.failures[0]
+
+
+def test_a_damaged_row_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"dataset": "x"}\n')
+    with pytest.raises(InputError, match=r"line 1 is no row .*take the line out"):
+        read_rows(path)
+
+
+def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        RowFile(tmp_path / "absent" / "rows.jsonl")
+
+
+def test_a_row_survives_its_file(tasks: list[Task], tmp_path: Path) -> None:
+    output = tmp_path / "rows.jsonl"
+    run(tasks[:1], [coders.find("jpeg")], output, qualities={"jpeg": (10.0,)})
+    (row,) = read_rows(output)
+    assert Row(**json.loads(output.read_text())) == row
+    assert row.bpp == pytest.approx((row.bpp_visible or 0) + (row.bpp_infrared or 0), abs=1e-5)
+
+
+def test_an_unknown_codec_is_told_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"no codec is called bpg; .*x265.*crossband-alone"):
+        coders.find("bpg")
+
+
+def test_a_name_after_an_at_sign_names_the_weights() -> None:
+    coder = coders.find("crossband-alone@other")
+    assert isinstance(coder, CrossbandCoder)
+    assert (coder.name, coder.mode, coder.weights) == ("crossband-alone@other", Mode.ALONE, "other")
+
+
+class Packing:
+    """Stands where crossband's codec stands; a file tells what was asked for."""
+
+    def encode(self, pair: Pair, *, quality: float, order: str, effort: int) -> bytes:
+        held = [each.value for each in Modality if pair.get(each) is not None]
+        first, size = ("infrared" if order == "infrared-first" else "visible"), 25 * len(held)
+        return f"{first[:3]} {'+'.join(held)}".ljust(size)[:size].encode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "files", "bytes_visible", "bytes_infrared"),
+    [
+        (Mode.JOINT, ["inf visible+infrared"], 32, 18),
+        (Mode.REVERSED, ["vis visible+infrared"], 32, 18),
+        (Mode.ALONE, ["inf visible", "inf infrared"], 25, 25),
+    ],
+)
+def test_crossband_is_asked_for_the_mode_and_every_byte_counts(
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Mode,
+    files: list[str],
+    bytes_visible: int,
+    bytes_infrared: int,
+) -> None:
+    import crossband.container
+
+    # 27 bytes are the visible picture's, 13 the infrared one's, and 10 of the 50 nobody's.
+    header = SimpleNamespace(
+        picture_bytes=lambda modality: 27 if modality is Modality.VISIBLE else 13
+    )
+    monkeypatch.setattr(crossband.container, "unpack", lambda data: header)
+    monkeypatch.setattr(crossband, "load", lambda name: Packing())
+    pair = Pair(
+        visible=Raster(np.zeros((4, 4, 3), np.uint8)), infrared=Raster(np.zeros((4, 4), np.uint8))
+    )
+    coded = CrossbandCoder("crossband", mode, f"packing {mode}").encode(pair, 50)
+    assert [file.data.decode().strip() for file in coded.files] == files
+    assert (coded.bytes_visible, coded.bytes_infrared) == (bytes_visible, bytes_infrared)
+    assert coded.pixel_format == "rgb24 | gray"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables: what is averaged, what is left out, and the reference figures from the reference rows."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("bjontegaard", reason="BD-rates need bjontegaard: pip install crossband[bench]")
+
+from crossband.bench.rows import Row
+from crossband.bench.table import average, points_markdown, table, table_markdown
+from crossband.errors import InputError
+
+
+def row(codec: str = "a", image: str = "1", quality: float = 1, **changes: object) -> Row:
+    plain = Row(
+        dataset="set",
+        image=image,
+        input="0123456789abcdef",
+        codec=codec,
+        version="1",
+        settings="",
+        pixel_format="",
+        quality=quality,
+        pixels_visible=1000,
+        pixels_infrared=1000,
+        bytes_visible=int(20 * 2**quality),
+        bytes_infrared=int(10 * 2**quality),
+        bpp=0.24 * 2**quality,
+        psnr_visible=28.0 + 3 * quality,
+        psnr_infrared=26.0 + 3 * quality,
+        msssim_visible=0.9,
+        msssim_infrared=None,
+        encode_s=0.5,
+        decode_s=0.25,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def rows(codec: str, *, factor: float = 1, images: str = "12") -> list[Row]:
+    return [
+        row(codec, image, quality, bytes_visible=int(factor * 1000 * 2**quality))
+        for image in images
+        for quality in (1.0, 2.0, 3.0, 4.0)
+    ]
+
+
+def test_a_codec_of_half_the_bytes_stands_at_minus_fifty() -> None:
+    lines = table(average(rows("a") + rows("b", factor=0.5)), reference="a")
+    (line,) = (line for line in lines if line.codec == "b")
+    assert line.visible == pytest.approx(-50, abs=0.01)
+    assert line.infrared == pytest.approx(0, abs=0.01)
+    assert line.pair is not None and -50 < line.pair < -20
+    assert "| set | 2 | b | -50.0 % | +0.0 % |" in table_markdown(lines, reference="a")
+
+
+def test_only_pictures_that_every_codec_has_whole_count() -> None:
+    partial = [*rows("b", images="12"), row("b", "3", 1.0)]
+    averages = average(rows("a", images="123") + partial)
+    assert {each.images for each in averages} == {2}
+
+
+def test_no_common_picture_is_an_error() -> None:
+    with pytest.raises(InputError, match="no picture has a row of every codec"):
+        average(rows("a", images="1") + rows("b", images="2"))
+
+
+def test_a_missing_reference_is_an_error() -> None:
+    with pytest.raises(InputError, match="has no rows of x265, only of a"):
+        table(average(rows("a")), reference="x265")
+
+
+def test_of_two_versions_the_last_counts() -> None:
+    newer = [replace(each, version="2", bytes_visible=77) for each in rows("a")]
+    (found,) = average(rows("a") + newer)
+    assert found.version == "2"
+    assert {point.bpp_visible for point in found.points} == {77 * 8 / 1000}
+
+
+def test_a_missing_modality_is_not_available_rather_than_zero() -> None:
+    alone = [
+        replace(each, pixels_visible=None, bytes_visible=None, psnr_visible=None)
+        for each in rows("a") + rows("b")
+    ]
+    averages = average(alone)
+    (line, _) = table(averages, reference="a")
+    assert (line.visible, line.pair) == (None, None)
+    assert line.infrared == pytest.approx(0, abs=1e-9)
+    assert "| n/a | n/a | n/a |" in points_markdown(averages)
+
+
+REFERENCE_FIGURES = {
+    "hevc-x265-444-10b": (14.7, 17.4),
+    "av1-svt-420-10b-p3": (15.2, 15.2),
+    "avif-aom-444-psnr-s4": (22.3, 22.3),
+    "avif-aom-default": (41.1, 40.3),
+    "jpeg2000": (44.1, 52.2),
+    "webp": (82.0, 79.7),
+    "jxl-e7": (105.8, 85.4),
+}
+"""BD-rates against VVenC medium on 17 RoadScene pairs, in percent, as they were published."""
+
+
+def test_the_reference_rows_give_the_reference_figures(shared_data: Path) -> None:
+    baselines = shared_data.parent / "baselines.csv"
+    if not baselines.is_file():
+        pytest.skip(f"no reference measurements in {baselines.parent}")
+    anchor = "vvc-vvenc-medium-420-10b"
+    with baselines.open(encoding="utf-8", newline="") as file:
+        found = [
+            row(
+                each["codec"],
+                each["image"],
+                float(each["q"]),
+                pixels_visible=int(each["pixels"]),
+                pixels_infrared=int(each["pixels"]),
+                bytes_visible=int(each["bytes_vis"]),
+                bytes_infrared=int(each["bytes_ir"]),
+                psnr_visible=float(each["psnr_vis"]),
+                psnr_infrared=float(each["psnr_ir"]),
+            )
+            for each in csv.DictReader(file)
+            if each["dataset"] == "roadscene" and each["codec"] in {*REFERENCE_FIGURES, anchor}
+        ]
+    # Their range of 28 to 37 dB was kept by leaving out qualities, not by cutting curves.
+    lines = table(average(found, steps_db=(28, 39)), reference=anchor)
+    for line in lines:
+        if line.codec != anchor:
+            visible, infrared = REFERENCE_FIGURES[line.codec]
+            assert line.images == 17
+            assert line.visible == pytest.approx(visible, abs=0.1)
+            assert line.infrared == pytest.approx(infrared, abs=0.8)
