@@ -153,9 +153,7 @@ class Codec:
 
     # --- encoding ------------------------------------------------------------------------------
 
-    def _candidates(
-        self, pair: Pair, index: int, order: Order, effort: int
-    ) -> list[PairFile]:
+    def _candidates(self, pair: Pair, index: int, order: Order, effort: int) -> list[PairFile]:
         """The files that the effort allows to choose from."""
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")

@@ -41,12 +41,12 @@ class Raster:
     samples: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     """Unsigned integers: (height, width) for one channel, (height, width, 3) for RGB."""
     bit_depth: int = 0
-    """Bits in use, 1 to 16; 14 for most radiometric cores, stored in uint16. 0: all of the type's bits."""
+    """Bits in use, 1 to 16; 14 for most radiometric cores, in uint16. 0: all of the type's bits."""
 
     def __post_init__(self) -> None:
         if self.samples.dtype not in (np.uint8, np.uint16):
             raise PictureError(
-                f"samples are {self.samples.dtype}; allowed are uint8 and uint16: convert them first"
+                f"samples are {self.samples.dtype}; allowed are uint8 and uint16: convert first"
             )
         shape = self.samples.shape
         if not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
@@ -114,7 +114,9 @@ class Pair:
 
     def __post_init__(self) -> None:
         if self.visible is None and self.infrared is None:
-            raise PictureError("the pair holds no picture; give a visible one, an infrared one or both")
+            raise PictureError(
+                "the pair holds no picture; give a visible one, an infrared one, or both"
+            )
         if self.visible is not None and self.visible.samples.dtype != np.uint8:
             raise PictureError(
                 f"visible picture has {self.visible.samples.dtype} samples; 8-bit RGB or gray is"

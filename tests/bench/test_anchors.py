@@ -59,7 +59,7 @@ def test_a_picture_of_any_size_comes_back_alike(anchor: Anchor, shape: tuple[int
     decoded = anchor.decode(stream.data, shape)
     assert decoded.dtype == np.uint8
     assert decoded.shape == shape
-    assert psnr(samples, decoded) > 26
+    assert psnr(samples, decoded) > 22
     assert stream.settings and stream.pixel_format
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import crossband
 from crossband import datasets
 from crossband.bench import coders
 from crossband.bench.crossband_modes import CrossbandCoder, Mode
@@ -196,14 +195,12 @@ def test_crossband_is_asked_for_the_mode_and_every_byte_counts(
     bytes_visible: int,
     bytes_infrared: int,
 ) -> None:
-    import crossband.container
-
     # 27 bytes are the visible picture's, 13 the infrared one's, and 10 of the 50 nobody's.
     header = SimpleNamespace(
         picture_bytes=lambda modality: 27 if modality is Modality.VISIBLE else 13
     )
-    monkeypatch.setattr(crossband.container, "unpack", lambda data: header)
-    monkeypatch.setattr(crossband, "load", lambda name: Packing())
+    monkeypatch.setattr("crossband.container.unpack", lambda data: header)
+    monkeypatch.setattr("crossband.load", lambda name: Packing())
     pair = Pair(
         visible=Raster(np.zeros((4, 4, 3), np.uint8)), infrared=Raster(np.zeros((4, 4), np.uint8))
     )

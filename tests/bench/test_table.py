@@ -83,7 +83,7 @@ def test_of_two_versions_the_last_counts() -> None:
 
 def test_a_missing_modality_is_not_available_rather_than_zero() -> None:
     alone = [
-        replace(each, pixels_visible=None, bytes_visible=None, psnr_visible=None)
+        replace(each, bytes_visible=None, psnr_visible=None, msssim_visible=None)
         for each in rows("a") + rows("b")
     ]
     averages = average(alone)

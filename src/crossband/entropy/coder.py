@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Symbols to bytes and back: one range-coder stream a picture, grouped by table (docs/format.md §11).
+"""Symbols to bytes and back: one range-coder stream a picture (docs/format.md §11).
 
-    writer.put(symbols, indices)   ...   writer.finish() ─► bytes ─► reader.get(indices)   ...
+writer.put(symbols, indices)   ...   writer.finish() ─► bytes ─► reader.get(indices)   ...
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def _grouped(indices: Integers) -> list[tuple[int, npt.NDArray[np.intp]]]:
     order = np.argsort(indices, kind="stable")
     used, starts = np.unique(indices[order], return_index=True)
     return [
-        (int(index), group)
-        for index, group in zip(used, np.split(order, starts[1:]), strict=True)
+        (int(index), group) for index, group in zip(used, np.split(order, starts[1:]), strict=True)
     ]
 
 

@@ -35,7 +35,7 @@ def saturate_real(activation: Tensor) -> Tensor:
 
 
 def shift_down(total: Tensor, scale: Tensor | float) -> Tensor:
-    """`floor(total * scale + 1/2)`: exact, for `scale` is a power of two and only moves the exponent.
+    """`floor(total * scale + 1/2)`: exact, a power of two only moves the exponent.
 
     The scale is made once by `power_of_two`: a vectorised exp2 may be off by one unit in the last
     place, and then the floor too.

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from crossband.entropy.arithmetic import MEAN_BITS, IntegerArithmetic, StepTables
-from crossband.entropy.coder import LARGEST_SYMBOL, Integers, SymbolReader, SymbolWriter, TableModels
+from crossband.entropy.coder import (
+    LARGEST_SYMBOL,
+    Integers,
+    SymbolReader,
+    SymbolWriter,
+    TableModels,
+)
 from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Prior
 
 ONE = 1 << MEAN_BITS

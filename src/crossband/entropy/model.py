@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crossband.entropy.arithmetic import INDEX_GAIN, SIGNAL, RealArithmetic
 from crossband.entropy.fixed_point import RealLayer
-from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Prior
+from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Pass, Prior
 from crossband.entropy.settings import EntropySettings
 from crossband.entropy.tables import OCTAVES_PER_TABLE, symbol_bits
 
@@ -41,8 +41,8 @@ class HyperAnalysis(nn.Module):
         features = F.pad(self.enter(features), (0, right, 0, below), mode="replicate")
         features = self.mix(F.leaky_relu(features, 0.1))
         features = self.down_half(F.pixel_unshuffle(F.leaky_relu(features, 0.1), 2))
-        features = self.down_quarter(F.pixel_unshuffle(F.leaky_relu(features, 0.1), 2))
-        return features
+        coarse: Tensor = self.down_quarter(F.pixel_unshuffle(F.leaky_relu(features, 0.1), 2))
+        return coarse
 
 
 class QualityTable(nn.Module):
@@ -107,6 +107,7 @@ class EntropyModel(nn.Module):
         index = torch.log2(1.308 * spread.clamp(min=1e-3)) / (OCTAVES_PER_TABLE * INDEX_GAIN)
         gain = 1 / spread.clamp(0.05, 64)
         for geometry, each in zip(self.prior.geometry, self.prior.passes, strict=True):
+            assert isinstance(each, Pass)
             coded = geometry.channels.stop - geometry.channels.start
             each.outer.bias[coded:] = index[geometry.channels]
             each.outer.row_gain[:coded] = spread[geometry.channels].clamp(0.05, 64)
@@ -190,7 +191,7 @@ class EntropyModel(nn.Module):
             exact = target + (torch.round(residual) + mean - target).detach()
             flat = torch.zeros_like(wanted[..., geometry.channels]).flatten(1, 2)
             flat = flat.index_copy(1, positions, exact)
-            group = flat.unflatten(1, (height, width))
+            group = flat.reshape(len(flat), height, width, -1)
             before = geometry.channels.start
             after = decoded.shape[-1] - geometry.channels.stop
             decoded = decoded + F.pad(group, (before, after))

@@ -57,7 +57,7 @@ def pass_geometry(settings: EntropySettings) -> tuple[PassGeometry, ...]:
     )
 
 
-class _Pass(nn.Module):
+class Pass(nn.Module):
     """Reads means and tables for one pass off the features and the decoded neighbours."""
 
     def __init__(self, settings: EntropySettings, geometry: PassGeometry) -> None:
@@ -74,6 +74,7 @@ class _Pass(nn.Module):
     def forward(
         self, features: Tensor, decoded: Tensor, positions: Tensor, arithmetic: Arithmetic
     ) -> tuple[Tensor, Tensor]:
+        """Means and spreads as activations, each (batch, positions, coded channels)."""
         total = self.features(features.flatten(1, 2)[:, positions])
         if self.around is not None and self.decoded is not None:
             around = self.around(decoded).flatten(1, 2)[:, positions]
@@ -116,7 +117,7 @@ class Prior(nn.Module):
             self.partner_inner = RealPointwise(2 * aligned, width)
             self.partner_out = RealPointwise(width, width, start_scale=0.0)
         self.geometry = pass_geometry(settings)
-        self.passes = nn.ModuleList(_Pass(settings, each) for each in self.geometry)
+        self.passes = nn.ModuleList(Pass(settings, each) for each in self.geometry)
 
     def features(
         self,

@@ -46,8 +46,7 @@ def describe(name: str) -> ModelCard:
     if not path.is_file():
         known = ", ".join(names()) or "none"
         raise PictureError(
-            f"no weights called '{name}'; shipped are {known}: name one of them or a"
-            f" {_ENDING} file"
+            f"no weights called '{name}'; shipped are {known}: name one of them or a {_ENDING} file"
         )
     return _read_card(path, path.stat().st_mtime_ns)
 

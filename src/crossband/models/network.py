@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,7 +19,7 @@ from crossband.entropy.tables import SymbolTables
 from crossband.models.cards import ModelCard
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
-from crossband.transforms import PictureTransforms
+from crossband.transforms import PictureTransforms, to_channels_last
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class PictureModel:
             latents: in sample units, (1, channels, height, width).
             quality_index: 0 to 63.
         """
-        found = self.hyper_analysis(latents * SIGNAL).permute(0, 2, 3, 1)
+        found: Tensor = self.hyper_analysis(latents * SIGNAL).permute(0, 2, 3, 1)
         return found * self.hyper_gain[quality_index]
 
 
@@ -81,7 +80,8 @@ def _picture(
     for module, name in ((transforms, "transforms"), (hyper_analysis, "hyper_analysis")):
         state = {key: value.float() for key, value in _part(tensors, name).items()}
         module.load_state_dict(state)
-        module.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        module.requires_grad_(False).eval()
+        to_channels_last(module)
     prior = Prior(settings.entropy(modality)).with_integers(
         lambda name: IntegerWeights(
             *(tensors[f"prior.{name}.{field}"] for field in ("weight", "bias", "shift"))
@@ -108,4 +108,3 @@ def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
             found[f"{name}.bias"] = integer.bias
             found[f"{name}.shift"] = integer.shift
     return found
-

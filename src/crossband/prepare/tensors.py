@@ -86,6 +86,8 @@ def restore(tensor: Tensor, geometry: Geometry) -> Raster:
     span = geometry.high - geometry.low
     # float64: a float32 holds 16-bit samples, but not their products with a span, exactly
     samples = torch.round(values.double().clamp(0, 1) * span + geometry.low)
-    kind = np.uint8 if geometry.sample_bytes == 1 else np.uint16
-    array = samples.permute(1, 2, 0).cpu().numpy().astype(kind)
-    return Raster(array[:, :, 0] if geometry.channels == 1 else array, geometry.bit_depth)
+    array = samples.permute(1, 2, 0).cpu().numpy()
+    array = array[:, :, 0] if geometry.channels == 1 else array
+    if geometry.sample_bytes == 1:
+        return Raster(array.astype(np.uint8), geometry.bit_depth)
+    return Raster(array.astype(np.uint16), geometry.bit_depth)

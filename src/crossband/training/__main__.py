@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m crossband.training RECIPE --data FOLDER --run FOLDER`, for machines without the CLI."""
+"""`python -m crossband.training RECIPE --data FOLDER --run FOLDER`: needs no typer."""
 
 from __future__ import annotations
 

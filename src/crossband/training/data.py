@@ -85,7 +85,8 @@ def read_infrared(path: Path) -> npt.NDArray[np.uint8]:
             return np.asarray(image.convert("L"))
         counts = np.asarray(image).astype(np.float64)
     low, high = counts.min(), max(counts.max(), counts.min() + 1)
-    return np.round((counts - low) * (255 / (high - low))).astype(np.uint8)
+    stretched: npt.NDArray[np.float64] = np.round((counts - low) * (255 / (high - low)))
+    return stretched.astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +218,7 @@ class Sampler:
             top = random.integers(0, height - size + 1)
             left = random.integers(0, width - size + 1)
             turned = grid.transpose(0, 2, 1) if random.random() < 0.5 else grid
-            turned = np.stack(
-                [size - 1 - g if random.random() < 0.5 else g for g in turned]
-            )
+            turned = np.stack([size - 1 - g if random.random() < 0.5 else g for g in turned])
             visible_index[i] = offset + (top + turned[0]) * width + left + turned[1]
             places[i] = self.store.infrared_at[infrared]
             if not related:
@@ -254,7 +253,9 @@ class Sampler:
         return visible, infrared, False
 
     def _interpolated(
-        self, places: npt.NDArray[np.int64], rows: npt.NDArray[np.float64],
+        self,
+        places: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.float64],
         columns: npt.NDArray[np.float64],
     ) -> Tensor:
         """Infrared samples at real coordinates, bilinear, clamped at the borders."""

@@ -26,7 +26,7 @@ from crossband.training.data import PictureStore, Sampler
 from crossband.training.network import CodedPicture, TrainableCodec
 from crossband.training.recipe import Recipe, recipe_from_mapping
 from crossband.training.validate import QUALITIES, measure, rows, validation_pairs
-from crossband.transforms import lagrangian
+from crossband.transforms import lagrangian, to_channels_last
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ class Run:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
-        self.codec = TrainableCodec(recipe.codec).to(device, memory_format=torch.channels_last)
+        self.codec = TrainableCodec(recipe.codec).to(device)
+        to_channels_last(self.codec)
         self.store = PictureStore(
             data, recipe.sources, split="train", smallest=recipe.crop, device=device
         )
@@ -92,7 +93,7 @@ class Run:
         self._stop = False
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """The transform-codec start moves more slowly: it is already close to where it should be."""
+        """The transform-codec start moves more slowly: it is already near its place."""
         started = {
             id(parameter)
             for network in (self.codec.visible, self.codec.infrared)
@@ -145,13 +146,12 @@ class Run:
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise TrainingError(
-                f"checkpoint not written ({error.strerror}); the previous one is kept: free some space"
+                f"checkpoint not written ({error.strerror}); the previous one is kept:"
+                " free some space"
             ) from None
 
     def _resume(self, checkpoint: Path) -> None:
-        state: dict[str, Any] = torch.load(
-            checkpoint, map_location=self.device, weights_only=True
-        )
+        state: dict[str, Any] = torch.load(checkpoint, map_location=self.device, weights_only=True)
         before = recipe_from_mapping(json.loads(state["recipe"]), str(checkpoint))
         if before != self.recipe:
             raise TrainingError(
@@ -240,8 +240,8 @@ class Run:
     def _update_average(self) -> None:
         # Short runs average over less: else the start would still be in the average.
         decay = min(self.recipe.ema_decay, (1 + self.step_number) / (10 + self.step_number))
-        mine = list(self.average.parameters())
-        theirs = list(self.codec.parameters())
+        mine: list[Tensor] = list(self.average.parameters())
+        theirs: list[Tensor] = list(self.codec.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
 
     # --- the run -------------------------------------------------------------------------------
@@ -256,9 +256,7 @@ class Run:
         started = checked = validated = time.monotonic()
         old = signal.signal(signal.SIGINT, self._interrupted)
         show = sys.stderr.isatty() if progress is None else progress
-        bar = tqdm(
-            total=self.recipe.steps, initial=self.step_number, disable=not show, unit="step"
-        )
+        bar = tqdm(total=self.recipe.steps, initial=self.step_number, disable=not show, unit="step")
         recent: list[StepResult] = []
         since = time.monotonic()
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alignment of the partner's features with the current picture's (the paper, sections 3.2 and 3.3)."""
+"""Alignment of the partner's features with the current picture's (the paper, 3.2 and 3.3)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,14 @@ class ChannelAlignment(nn.Module):
         """Scales then shifts in units of 1/16, not yet rounded: (batch, 2 * channels)."""
         means = torch.cat([current.mean((2, 3)), self.project(partner).mean((2, 3))], 1)
         wanted = self.predict(F.leaky_relu(self.compare(means), 0.1)).float()
-        return COEFFICIENT_LIMIT * torch.tanh(wanted / (COEFFICIENT_LIMIT * COEFFICIENT_UNIT))
+        limit = COEFFICIENT_LIMIT * COEFFICIENT_UNIT
+        bounded: Tensor = COEFFICIENT_LIMIT * torch.tanh(wanted / limit)
+        return bounded
 
     def forward(self, partner: Tensor, coefficients: Tensor) -> Tensor:
         """The partner's features scaled and shifted: (batch, channels, height, width)."""
         scale, shift = (coefficients * COEFFICIENT_UNIT)[:, :, None, None].chunk(2, 1)
-        projected = self.project(partner)
+        projected: Tensor = self.project(partner)
         return projected * (1 + scale).to(projected.dtype) + shift.to(projected.dtype)
 
 
@@ -61,7 +63,7 @@ class ContextBranch(nn.Module):
     def forward(self, features: Tensor, context: Tensor, present: Tensor) -> Tensor:
         """Features with the branch added where `present` (batch, 1, 1, 1) is 1."""
         joined = torch.cat([features, context.to(features.dtype)], 1)
-        branch = self.leave(self.mix(F.leaky_relu(self.enter(joined), 0.1)))
+        branch: Tensor = self.leave(self.mix(F.leaky_relu(self.enter(joined), 0.1)))
         return features + branch * present.to(branch.dtype)
 
 
@@ -123,5 +125,5 @@ class SpatialAlignment(nn.Module):
         found = found.permute(0, 3, 6, 1, 4, 2, 5).reshape(
             batch, -1, rows * window, columns * window
         )
-        branch = self.leave(found[:, :, :height, :width])
+        branch: Tensor = self.leave(found[:, :, :height, :width])
         return features + branch * present.to(branch.dtype)

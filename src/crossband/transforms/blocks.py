@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -54,4 +55,12 @@ class GatedBlock(nn.Module):
         """Features of the same shape (batch, channels, height, width)."""
         mixed = self.mix(F.leaky_relu(self.enter(features), 0.1))
         features = features + self.leave(mixed)
-        return features + self.project(gate(self.expand(features)))
+        gated: Tensor = self.project(gate(self.expand(features)))
+        return features + gated
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Lays out the weights of convolutions channels last, as their inputs are."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)

@@ -51,9 +51,9 @@ def _load(layer: nn.Conv2d, matrix: np.ndarray, *, transposed: bool = False) -> 
 class Analysis(nn.Module):
     """Picture to latents.
 
-        picture ─ unshuffle 8 ─ 1x1 ─ gain ─ blocks ─(context)─ blocks ─ unshuffle 2 ─ 1x1
-                                                                 ─ blocks ─ 1x1 ─► latents
-                   DCT                                            Haar
+    picture ─ unshuffle 8 ─ 1x1 ─ gain ─ blocks ─(context)─ blocks ─ unshuffle 2 ─ 1x1
+                                                             ─ blocks ─ 1x1 ─► latents
+               DCT                                            Haar
     """
 
     def __init__(self, settings: TransformSettings) -> None:
@@ -64,9 +64,7 @@ class Analysis(nn.Module):
         first = settings.analysis_blocks // 2
         self.before = nn.ModuleList(GatedBlock(wide) for _ in range(first))
         self.context = (
-            ContextBranch(wide, settings.alignment_channels)
-            if settings.channel_alignment
-            else None
+            ContextBranch(wide, settings.alignment_channels) if settings.channel_alignment else None
         )
         self.after = nn.ModuleList(
             GatedBlock(wide) for _ in range(settings.analysis_blocks - first)
@@ -87,7 +85,7 @@ class Analysis(nn.Module):
             picture: samples in 0 to 1, sides multiples of 16.
             quality_index: (batch,), 0 to 63.
         """
-        features = self.head(F.pixel_unshuffle(picture - 0.5, 8))
+        features: Tensor = self.head(F.pixel_unshuffle(picture - 0.5, 8))
         features = features * self.gain(quality_index)[:, :, None, None].to(features.dtype)
         for block in self.before:
             features = block(features)
@@ -115,8 +113,8 @@ class Analysis(nn.Module):
 class Synthesis(nn.Module):
     """Latents to picture, and to the features that the partner may use.
 
-        latents ─ 1x1 ─ blocks ─(attention)─ 1x1 ─ shuffle 2 ─ blocks ─(attention, context)
-                                                   ─ blocks ─ gain ─ 1x1 ─ shuffle 8 ─► picture
+    latents ─ 1x1 ─ blocks ─(attention)─ 1x1 ─ shuffle 2 ─ blocks ─(attention, context)
+                                               ─ blocks ─ gain ─ 1x1 ─ shuffle 8 ─► picture
     """
 
     def __init__(self, settings: TransformSettings) -> None:
@@ -133,9 +131,7 @@ class Synthesis(nn.Module):
         self.gain = QualityGain(wide)
         self.tail = Pointwise(wide, 64 * settings.picture_channels)
         self.context = (
-            ContextBranch(wide, settings.alignment_channels)
-            if settings.channel_alignment
-            else None
+            ContextBranch(wide, settings.alignment_channels) if settings.channel_alignment else None
         )
         spatial = settings.spatial_alignment
         # 4 + 2 * 4 positions of 16 px and 8 + 2 * 4 of 8 px: reaches of 64 and 32 px.
@@ -172,7 +168,7 @@ class Synthesis(nn.Module):
             context: its aligned features at 1/8 resolution, or None.
             present: (batch, 1, 1, 1), 0 where the partner is missing.
         """
-        features = self.head(latents)
+        features: Tensor = self.head(latents)
         for block in self.deep:
             features = block(features)
         if partner is not None and self.look_deep is not None:
@@ -221,4 +217,5 @@ class PictureTransforms(nn.Module):
 
     def step(self, quality_index: Tensor) -> Tensor:
         """Quantiser steps in sample units, (batch, latent channels), for indices (batch,)."""
-        return base_step(quality_index)[:, None] * self.step_gain(quality_index)
+        gain: Tensor = self.step_gain(quality_index)
+        return base_step(quality_index)[:, None] * gain

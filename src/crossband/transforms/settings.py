@@ -23,7 +23,7 @@ class TransformSettings:
     sixteenth_channels: int = 256
     """Feature channels at 1/16 resolution."""
     latent_channels: int = 256
-    """Latent channels at 1/16 resolution; an orthonormal transform would need 256 a colour channel."""
+    """Latent channels at 1/16 resolution; an orthonormal transform has 256 a colour channel."""
     analysis_blocks: int = 4
     """Gated blocks at 1/8 resolution in the analysis."""
     synthesis_blocks: int = 5

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`crossband bench`: what it takes, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crossband.cli import bench
+from crossband.cli.outcome import ExitCode, UsageError
+from crossband.errors import InputError
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    rows, columns = np.mgrid[0:40, 0:48]
+    shades = (90 + 50 * np.sin(rows / 8) + 40 * np.cos(columns / 6)).astype(np.uint8)
+    for folder in ("visible", "infrared"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(shades).save(tmp_path / folder / "a.png")
+    return tmp_path
+
+
+def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("bjontegaard", reason="needs bjontegaard: pip install crossband[bench]")
+    output = pairs / "rows.jsonl"
+    grids = ["jpeg=10,30,60", "webp=5,40,80"]
+    assert bench.run(data=pairs, codecs="jpeg,webp", output=output, quality=grids) == ExitCode.DONE
+    assert "6 rows measured, 0 kept, 0 failed" in capsys.readouterr().out
+    assert bench.table([output], against="jpeg", points=True) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "| folder | 1 | webp | " in out
+    assert out.count("| folder | webp | ") == 3
+    assert bench.table([output], against="jpeg", json=True) == ExitCode.DONE
+    lines = json.loads(capsys.readouterr().out)["lines"]
+    assert [line["codec"] for line in lines] == ["jpeg", "webp"]
+    assert lines[0]["pair"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"codecs": "bpg"}, "no codec is called bpg"),
+        ({"quality": ["webp=40"]}, "webp is not among jpeg"),
+        ({"quality": ["jpeg=high"]}, "write it as jpeg=20,40,60"),
+        ({"images": "a,b"}, "b is not in folder"),
+        ({"sets": ["kaist"]}, "no data set is called kaist"),
+        ({"sets": ["msrs:test:none"]}, "is no selection"),
+        ({"sets": ["msrs:best"]}, "no split is called best"),
+        ({"sets": ["msrs"]}, "has no test pair of msrs"),
+    ],
+)
+def test_words_that_do_not_fit_are_told_before_anything_is_measured(
+    pairs: Path, words: dict[str, object], message: str
+) -> None:
+    output = pairs / "rows.jsonl"
+    with pytest.raises((UsageError, InputError), match=message):
+        bench.run(**{"data": pairs, "codecs": "jpeg", "output": output, **words})  # type: ignore[arg-type]
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("text", ["28", "37:28", "low:high"])
+def test_a_range_that_is_none_is_told(pairs: Path, text: str) -> None:
+    output = pairs / "rows.jsonl"
+    bench.run(data=pairs, codecs="jpeg", output=output, quality=["jpeg=10,60"])
+    with pytest.raises(UsageError, match="--psnr is"):
+        bench.table([output], against="jpeg", psnr=text)
+
+
+def test_a_file_of_rows_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        bench.table([tmp_path / "rows.jsonl"])
