@@ -27,6 +27,8 @@ COMMANDS = (
     "verify",
     "compare",
     "demo",
+    "train",
+    "export",
     "doctor",
     "models",
     "models list",

@@ -15,13 +15,18 @@ from typing import Annotated, Any
 import typer
 
 from crossband.cli import (
+    bench,
+    bench_integer_path,
+    bench_time,
     compare,
     decode,
     demo,
     doctor,
     encode,
+    export,
     info,
     models,
+    train,
     verify,
 )
 from crossband.cli.outcome import ExitCode, run_reporting_errors
@@ -35,6 +40,8 @@ _COMMANDS: tuple[tuple[Callable[..., ExitCode], str], ...] = (
     (verify.verify, verify.EXAMPLES),
     (compare.compare, compare.EXAMPLES),
     (demo.demo, demo.EXAMPLES),
+    (train.train, train.EXAMPLES),
+    (export.export, export.EXAMPLES),
     (doctor.doctor, doctor.EXAMPLES),
 )
 _GROUPS: tuple[tuple[str, str, tuple[tuple[str, Callable[..., ExitCode], str], ...]], ...] = (
@@ -44,6 +51,16 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, Callable[..., ExitCode], str], .
         (
             ("list", models.list_models, models.LIST_EXAMPLES),
             ("show", models.show_model, models.SHOW_EXAMPLES),
+        ),
+    ),
+    (
+        "bench",
+        "Crossband and other codecs on the same pairs, side by side.",
+        (
+            ("run", bench.run, bench.RUN_EXAMPLES),
+            ("table", bench.table, bench.TABLE_EXAMPLES),
+            ("time", bench_time.time, bench_time.EXAMPLES),
+            ("integer-path", bench_integer_path.integer_path, bench_integer_path.EXAMPLES),
         ),
     ),
 )

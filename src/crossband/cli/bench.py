@@ -63,7 +63,7 @@ def run(
         typer.Option(
             metavar="CODEC=Q,Q,...",
             help="Qualities of one codec, on its own scale. May be repeated."
-            "  [default: its grid, about 27 to 45 dB]",
+            "  [default: its grid, about 27 to 42 dB]",
         ),
     ] = None,
     json: Json = False,
@@ -79,7 +79,7 @@ def run(
 
     chosen = [coders.find(name.strip()) for name in codecs.split(",")]
     qualities = _qualities(quality or [], [coder.name for coder in chosen])
-    tasks = _tasks(data, sets or ["folder"], images)
+    tasks = chosen_tasks(data, sets or ["folder"], images)
     with _progress() as report:
         summary = run_bench(tasks, chosen, output, qualities=qualities, report=report)
     for line in summary.failures:
@@ -150,7 +150,8 @@ def table(
     return ExitCode.DONE
 
 
-def _tasks(root: Path, selections: list[str], images: str | None) -> list[Task]:
+def chosen_tasks(root: Path, selections: list[str], images: str | None) -> list[Task]:
+    """The pairs that `--set` and `--images` name."""
     from crossband import datasets
     from crossband.bench.run import Task
 

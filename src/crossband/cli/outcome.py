@@ -32,6 +32,10 @@ class UsageError(Exception):
     """The words of the command line do not fit together."""
 
 
+class Interrupted(Exception):
+    """Ctrl-C ended a command that had put its work in safety; the message says where."""
+
+
 def run_reporting_errors(run: Callable[[], Any], *, wants_json: bool) -> int:
     """Runs a command; errors become one line on standard error and an exit code.
 
@@ -64,6 +68,8 @@ def _run(run: Callable[[], Any], fail: Callable[[ExitCode, str, str], ExitCode])
         code = run()
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
+    except Interrupted as error:
+        return fail(ExitCode.INTERRUPTED, str(error), "Interrupted")
     except UsageError as error:
         return fail(ExitCode.USAGE, str(error), "UsageError")
     except CrossbandError as error:

@@ -17,7 +17,7 @@ from crossband.errors import CorruptStream
 Integers = npt.NDArray[np.int32]
 
 _CHUNK_BITS = 16
-_LENGTHS = 32
+_LENGTH_BITS = 5
 LARGEST_SYMBOL = (1 << 30) - 1
 """Symbols lie between -(2^30 - 1) and 2^30 - 1."""
 
@@ -41,11 +41,15 @@ class TableModels:
         self._bits = [FREQUENCY_BITS - np.log2(f) for f in frequencies]
 
     def bits(self, symbols: Integers, indices: Integers) -> float:
-        """What the symbols would take, escapes counted at their prefix alone."""
+        """What the symbols would take."""
         total = 0.0
         for index, group in _grouped(indices):
-            places = _places(symbols[group], int(self.radius[index]))
-            total += float(self._bits[index][places].sum())
+            radius = int(self.radius[index])
+            places = _places(symbols[group], radius)
+            excess = np.abs(symbols[group][places > 2 * radius]) - radius
+            # An escape's sign, length and bits but the first, which is always 1.
+            escapes = 1 + _LENGTH_BITS + np.frexp(excess)[1] - 1
+            total += float(self._bits[index][places].sum() + escapes.sum())
         return total
 
 
@@ -90,7 +94,7 @@ class SymbolWriter:
         excess = abs(value) - radius  # 1 up: the number of its bits says where it starts
         length = excess.bit_length()
         self._uniform(int(value < 0), 2)
-        self._uniform(length - 1, _LENGTHS)
+        self._uniform(length - 1, 1 << _LENGTH_BITS)
         left = length - 1
         while left:
             width = min(left, _CHUNK_BITS)
@@ -119,14 +123,14 @@ class SymbolReader:
         """The next symbols, one for each table index.
 
         Raises:
-            CorruptStream: an escape code that no encoder writes.
+            CorruptStream: bytes that no encoder writes.
         """
         symbols = np.zeros(len(indices), np.int32)
         if not len(indices):
             return symbols
         for index, group in _grouped(indices):
             radius = int(self._models.radius[index])
-            places = self._coder.decode(self._models.models[index], len(group))
+            places = self._decode(self._models.models[index], len(group))
             values = places - radius
             for number in np.flatnonzero(places > 2 * radius):
                 values[number] = self._escaped(radius)
@@ -136,7 +140,7 @@ class SymbolReader:
 
     def _escaped(self, radius: int) -> int:
         negative = self._uniform(2)
-        left = self._uniform(_LENGTHS)
+        left = self._uniform(1 << _LENGTH_BITS)
         if left > 29:
             raise CorruptStream("the stream holds a symbol beyond 2^30; fetch the file again")
         excess = 1
@@ -148,4 +152,13 @@ class SymbolReader:
         return -magnitude if negative else magnitude
 
     def _uniform(self, count: int) -> int:
-        return int(self._coder.decode(coding.model.Uniform(count), 1)[0])
+        return int(self._decode(coding.model.Uniform(count), 1)[0])
+
+    def _decode(self, model: coding.model.Model, count: int) -> Integers:
+        try:
+            places: Integers = self._coder.decode(model, count)
+        except AssertionError:  # the library's word for a point outside of every symbol
+            raise CorruptStream(
+                "the stream holds bytes that no encoder writes; fetch the file again"
+            ) from None
+        return places

@@ -78,6 +78,14 @@ def quantize_weights(weight: Tensor, bias: Tensor) -> IntegerWeights:
     )
 
 
+def dequantize_weights(integer: IntegerWeights) -> tuple[Tensor, Tensor]:
+    """The real weights and biases that `quantize_weights` gives these integers for, exact."""
+    unit = power_of_two(integer.shift)
+    weight = integer.weight.double() * unit[:, None]
+    bias = integer.bias.double() * (unit / UNIT)
+    return weight.float(), bias.float()
+
+
 class RealLayer(nn.Module):
     """A trainable layer that can imitate its exported self.
 
@@ -92,7 +100,8 @@ class RealLayer(nn.Module):
         super().__init__()
         outputs, inputs = weight.shape
         self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        # Not zero: a ReLU of exactly zero passes no gradient.
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-0.1, 0.2))
         self.register_buffer("row_gain", torch.ones(outputs))
         self.register_buffer("column_gain", torch.ones(inputs))
         self.imitate_integers = False
@@ -126,12 +135,26 @@ class RealLayer(nn.Module):
         return quantize_weights(weight.detach(), bias.detach())
 
 
+def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The integer form of every trainable layer of a prior, by its name."""
+    found = {}
+    for name, layer in module.named_modules():
+        if isinstance(layer, RealLayer):
+            integer = layer.quantized()
+            found[f"{name}.weight"] = integer.weight
+            found[f"{name}.bias"] = integer.bias
+            found[f"{name}.shift"] = integer.shift
+    return found
+
+
 class RealPointwise(RealLayer):
     """One matrix for every position, trainable."""
 
     def __init__(self, inputs: int, outputs: int, *, start_scale: float = 1.0) -> None:
         bound = start_scale * (3.0 / inputs) ** 0.5
         super().__init__(torch.empty(outputs, inputs).uniform_(-bound, bound))
+        if start_scale == 0.0:
+            nn.init.zeros_(self.bias)  # a branch that is to add nothing at the start
 
     def forward(self, activation: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""

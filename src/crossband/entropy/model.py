@@ -31,6 +31,9 @@ class HyperAnalysis(nn.Module):
         self.mix = nn.Conv2d(narrow, narrow, 3, padding=1, groups=narrow)
         self.down_half = nn.Conv2d(4 * narrow, 2 * narrow, 1)
         self.down_quarter = nn.Conv2d(8 * narrow, settings.hyper_channels, 1)
+        # Hyper-latents of about one step from the start: smaller ones all round to zero, and the
+        # prior then learns to do without them.
+        nn.init.normal_(self.down_quarter.weight, std=5 / (8 * narrow) ** 0.5)
 
     def forward(self, latents: Tensor) -> Tensor:
         """(batch, channels, height, width) in signal units to (batch, hyper channels, /4, /4)."""
@@ -84,9 +87,11 @@ class EntropyModel(nn.Module):
         self.settings = settings
         self.hyper_analysis = HyperAnalysis(settings)
         self.prior = Prior(settings)
-        self.hyper_log_gain = QualityTable(settings.hyper_channels, 0.0)
+        # Gains above 1 and features above 0: had all hyper-latents rounded to zero, a ReLU of
+        # exactly zero would have passed no gradient, ever.
+        self.hyper_log_gain = QualityTable(settings.hyper_channels, 1.5)
         self.hyper_index = QualityTable(settings.hyper_channels, _UNIT_SPREAD_INDEX / INDEX_GAIN)
-        self.quality_features = QualityTable(settings.width, 0.0)
+        self.quality_features = QualityTable(settings.width, 0.5)
         self.coefficient_index = nn.Parameter(torch.full((2 * settings.alignment_channels,), 1.0))
 
     def imitate_integers(self, imitate: bool = True) -> None:

@@ -7,15 +7,16 @@ import json
 from dataclasses import dataclass
 
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossband.entropy.arithmetic import SIGNAL, StepTables
 from crossband.entropy.coder import TableModels
-from crossband.entropy.fixed_point import IntegerWeights, RealLayer
+from crossband.entropy.fixed_point import IntegerWeights
 from crossband.entropy.integer_model import IntegerModel, QualityTables
 from crossband.entropy.model import HyperAnalysis
 from crossband.entropy.prior import Prior
 from crossband.entropy.tables import SymbolTables
+from crossband.errors import PictureError, TrainingError
 from crossband.models.cards import ModelCard
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
@@ -57,8 +58,22 @@ class Model:
 
 
 def load_model(card: ModelCard) -> Model:
-    """The networks of a weight file, on the CPU, float32 where they are not integers."""
-    tensors = load_file(card.path)
+    """The networks of a weight file, on the CPU, float32 where they are not integers.
+
+    Raises:
+        PictureError: the file holds something else, or weights of another version.
+    """
+    try:
+        return _model(card, load_file(card.path))
+    except (KeyError, RuntimeError, TrainingError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PictureError(
+            f"{card.path} does not hold weights of this crossband ({reason:.120}); name another"
+            " file, or export it again"
+        ) from error
+
+
+def _model(card: ModelCard, tensors: dict[str, Tensor]) -> Model:
     settings = CodecSettings.from_mapping(json.loads(card.metadata["settings"]))
     models = TableModels(
         SymbolTables(tensors["tables.radius"].numpy(), tensors["tables.frequencies"].numpy())
@@ -96,15 +111,3 @@ def _picture(
     )
     entropy = IntegerModel(prior, qualities, tensors["coefficient_index"], models)
     return PictureModel(transforms, hyper_analysis, tensors["hyper_gain"], entropy)
-
-
-def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The integer form of every trainable layer of a prior, by its name."""
-    found = {}
-    for name, layer in module.named_modules():
-        if isinstance(layer, RealLayer):
-            integer = layer.quantized()
-            found[f"{name}.weight"] = integer.weight
-            found[f"{name}.bias"] = integer.bias
-            found[f"{name}.shift"] = integer.shift
-    return found

@@ -1,42 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m crossband.training RECIPE --data FOLDER --run FOLDER`: needs no typer."""
+"""`python -m crossband.training RECIPE ...`: what `crossband train` does, without typer."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from crossband.errors import CrossbandError
-from crossband.training.loop import Run
-from crossband.training.recipe import read_recipe
+from crossband.training.request import TrainingRequest
 
 
-def main() -> int:
-    """Runs a recipe; 0 when done or out of minutes, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m crossband.training", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a recipe; 0 when done or out of minutes, 2 wrong usage, 3 failed, 130 Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m crossband.training",
+        description="Train a codec on pairs of pictures, as `crossband train` does.",
+    )
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sources")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run; resumed")
     parser.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint")
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
-    parser.add_argument("--from", dest="start", type=Path, help="checkpoint to begin from")
+    parser.add_argument("--from", dest="start", help="run, weight file or name to begin from")
     parser.add_argument("--threads", type=int, help="CPU threads")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = parser.parse_args(arguments)
+    if options.threads is not None and options.threads < 1:
+        parser.error(f"--threads is {options.threads}; allowed are 1 and more")
     try:
-        overrides = {"steps": options.steps} if options.steps else {}
-        recipe = read_recipe(options.recipe, dict(overrides))
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        run = Run(recipe, options.data, options.run, device=device, start=options.start)
-        run.train(minutes=options.minutes)
+        result = TrainingRequest(**vars(options)).carry_out(_complain)
     except CrossbandError as error:
-        print(f"crossband: {error}", file=sys.stderr)
-        return 2
+        _complain(str(error))
+        return 3
+    except KeyboardInterrupt:
+        _complain("interrupted; the last checkpoint is whole")
+        return 130
+    for words in result.last_words:
+        _complain(words)
+    if result.progress.interrupted:
+        _complain(result.line)
+        return 130
+    print(result.line)
     return 0
+
+
+def _complain(message: str) -> None:
+    print(f"crossband: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,33 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import struct
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from crossband.errors import TrainingError
-
-log = logging.getLogger(__name__)
 
 _VISIBLE = ("visible", "vis", "vi")
 _INFRARED = ("infrared", "ir", "thermal")
 _ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 MAX_SHIFT = 16
 """Largest random shift of one modality against the other, in pixels."""
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for damaged files."""
+_MOST_UNREADABLE = 0.01
+"""Share of unreadable files above which a data set is broken rather than blemished."""
+_NAMED = 5
+"""How many files a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,8 @@ class PictureFiles:
     name: str
     visible: Path | None
     infrared: Path | None
+    orphan: bool = False
+    """Whether the other camera's folder is there but has no file of this name."""
 
 
 def find_pairs(root: Path, source: str, split: str) -> list[PictureFiles]:
@@ -39,24 +49,45 @@ def find_pairs(root: Path, source: str, split: str) -> list[PictureFiles]:
     A pair's files have the same stem and lie in sibling folders called `visible` or `vis` and
     `infrared` or `ir`, below a folder that is called after the split or starts with it
     (`train`, `train_0111_1753`). Single pictures lie in `infrared` or `ir` alone, or in
-    `mono/SPLIT`.
+    `mono/SPLIT`. Where these folders lie in the source itself there are no splits: the last tenth
+    of the pairs is `val` (neighbours in a film are alike, so not every tenth), the rest `train`.
+
+    Raises:
+        TrainingError: the source is no folder.
     """
     base = root / source
     if not base.is_dir():
         raise TrainingError(f"{base} is not a folder; name a source that {root} holds")
+    if plain := _in_folder(base, ()):
+        whole = [files for files in plain if files.visible and files.infrared]
+        val = whole[len(whole) - max(1, len(whole) // 10) :] if len(whole) > 1 else []
+        kept = {files.name for files in val}
+        train = [files for files in plain if files.name not in kept]
+        return {"train": train, "val": val}.get(split, [])
     found: list[PictureFiles] = []
     for folder in sorted(path for path in base.rglob("*") if path.is_dir()):
         parts = folder.relative_to(base).parts
         if parts == ("mono", split):
             found += [PictureFiles(p.stem, p, None) for p in _pictures(folder)]
-        if not any(part == split or part.startswith(f"{split}_") for part in parts):
-            continue
-        visible = _by_stem(folder, _VISIBLE)
-        infrared = _by_stem(folder, _INFRARED)
-        for stem in sorted(visible.keys() | infrared.keys()):
-            name = "/".join((*parts, stem))
-            found.append(PictureFiles(name, visible.get(stem), infrared.get(stem)))
+        if any(part == split or part.startswith(f"{split}_") for part in parts):
+            found += _in_folder(folder, parts)
     return found
+
+
+def _in_folder(folder: Path, parts: tuple[str, ...]) -> list[PictureFiles]:
+    """What lies in the two cameras' folders of a folder."""
+    visible = _by_stem(folder, _VISIBLE)
+    infrared = _by_stem(folder, _INFRARED)
+    both = bool(visible and infrared)
+    return [
+        PictureFiles(
+            "/".join((*parts, stem)),
+            visible.get(stem),
+            infrared.get(stem),
+            orphan=both and (stem in visible) != (stem in infrared),
+        )
+        for stem in sorted(visible.keys() | infrared.keys())
+    ]
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -73,20 +104,115 @@ def _by_stem(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
 
 
 def read_visible(path: Path) -> npt.NDArray[np.uint8]:
-    """RGB bytes (height, width, 3); gray becomes three equal channels."""
+    """RGB bytes (height, width, 3), upright; gray becomes three equal channels.
+
+    Raises:
+        OSError, ValueError and the like (`UNREADABLE`): damaged, or of more than 8 bits.
+    """
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"visible picture of mode {image.mode}; 8 bits a sample are allowed")
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def read_infrared(path: Path) -> npt.NDArray[np.uint8]:
-    """Bytes (height, width); deeper pictures are stretched to their own range."""
+    """Bytes (height, width), upright; deeper pictures are stretched to their own range.
+
+    Raises:
+        OSError, ValueError and the like (`UNREADABLE`): damaged, or of floating point.
+    """
+    return stretched(_read_counts(path))
+
+
+def _read_counts(path: Path) -> npt.NDArray[np.generic]:
+    """Samples (height, width) of any whole type."""
     with Image.open(path) as image:
-        if not image.mode.startswith("I"):
-            return np.asarray(image.convert("L"))
-        counts = np.asarray(image).astype(np.float64)
-    low, high = counts.min(), max(counts.max(), counts.min() + 1)
-    stretched: npt.NDArray[np.float64] = np.round((counts - low) * (255 / (high - low)))
-    return stretched.astype(np.uint8)
+        if image.mode == "F":
+            raise ValueError("infrared picture of floating point; 8 to 16 bits are allowed")
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(upright if image.mode.startswith("I") else upright.convert("L"))
+
+
+def stretched(counts: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """The picture's own range as 0 to 255, as the codec does with more than 8 bits."""
+    if counts.dtype == np.uint8:
+        return counts.astype(np.uint8, copy=False)
+    wide = counts.astype(np.float64)
+    low, high = wide.min(), max(wide.max(), wide.min() + 1)
+    levels: npt.NDArray[np.float64] = np.round((wide - low) * (255 / (high - low)))
+    return levels.astype(np.uint8)
+
+
+def _poses_as_deep(counts: npt.NDArray[np.generic]) -> bool:
+    """Whether a file of more than 8 bits a sample holds 8-bit levels, as they are or multiplied."""
+    if counts.dtype == np.uint8:
+        return False
+    wide = counts.astype(np.int64)
+    return bool(wide.max() <= 255 or not (wide % 257).any() or not (wide % 256).any())
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What a data folder held, and what was left out of it."""
+
+    pairs: int
+    visible_only: int
+    infrared_only: int
+    orphans: tuple[str, ...]
+    """Files without partner beside a folder of the other camera; they count as single pictures."""
+    small: tuple[str, ...]
+    """Left out: smaller than a crop."""
+    unequal: tuple[str, ...]
+    """Left out: the two pictures differ in size."""
+    unreadable: tuple[str, ...]
+    """Left out: damaged, or of a kind that is not taken; each with the reason."""
+    eight_bit: tuple[str, ...]
+    """Infrared files of 16 bits a sample that hold 8-bit levels; taken all the same."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each kind of thing that the owner of the data should know."""
+        lines = (
+            (
+                self.orphans,
+                "have no partner of the same name and count as single pictures",
+            ),
+            (self.small, "are smaller than a crop and were left out"),
+            (self.unequal, "were left out: visible and infrared differ in size"),
+            (self.unreadable, "could not be read and were left out"),
+            (self.eight_bit, "are 16-bit files that hold 8-bit levels: no finer than 8 bits"),
+        )
+        return tuple(f"{_named(names)} {said}" for names, said in lines if names)
+
+    def to_row(self) -> dict[str, object]:
+        """For the log and the weight file: counts, and the names of what could not be read."""
+        return {
+            "pairs": self.pairs,
+            "visible_only": self.visible_only,
+            "infrared_only": self.infrared_only,
+            "orphans": len(self.orphans),
+            "small": len(self.small),
+            "unequal": len(self.unequal),
+            "eight_bit": len(self.eight_bit),
+            "unreadable": list(self.unreadable),
+        }
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What `DataReport` names, while the pictures are read."""
+
+    orphans: list[str] = field(default_factory=list)
+    small: list[str] = field(default_factory=list)
+    unequal: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    eight_bit: list[str] = field(default_factory=list)
+
+
+def _named(names: tuple[str, ...]) -> str:
+    """Files as a message has them: how many, and the first of them."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{len(names)} of the pictures ({', '.join(names[:_NAMED])}{more})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +229,10 @@ class PictureStore:
 
     A visible-only and an infrared-only picture make an unrelated pair, newly drawn each time:
     the codec learns not to trust a partner that has nothing to say.
+
+    Raises:
+        TrainingError: no pair that can be used, files that do not pair, or more than 1 % of them
+            unreadable.
     """
 
     def __init__(
@@ -114,21 +244,33 @@ class PictureStore:
         self.visible_only: list[int] = []
         self.infrared_only: list[int] = []
         pairs: list[tuple[int, int]] = []
-        skipped = 0
+        seen = _Seen()
+        file_count = 0
         for source, share in shares.items():
             first = len(pairs)
-            for files in find_pairs(root, source, split):
+            found = find_pairs(root, source, split)
+            _check_pairing(root / source, found)
+            for files in found:
+                name = f"{source}/{files.name}"
+                file_count += (files.visible is not None) + (files.infrared is not None)
                 try:
                     vis = read_visible(files.visible) if files.visible else None
-                    ir = read_infrared(files.infrared) if files.infrared else None
-                except OSError as error:
-                    log.warning("%s skipped: %s", files.name, error)
-                    skipped += 1
+                    counts = _read_counts(files.infrared) if files.infrared else None
+                    ir = None if counts is None else stretched(counts)
+                except UNREADABLE as error:
+                    seen.unreadable.append(f"{name}: {_reason(error)}")
                     continue
                 sizes = [picture.shape[:2] for picture in (vis, ir) if picture is not None]
-                if min(sizes[0]) < smallest or sizes[0] != sizes[-1]:
-                    skipped += 1
+                if sizes[0] != sizes[-1]:
+                    seen.unequal.append(name)
                     continue
+                if min(sizes[0]) < smallest:
+                    seen.small.append(name)
+                    continue
+                if files.orphan:
+                    seen.orphans.append(_orphan(root, files))
+                if counts is not None and _poses_as_deep(counts):
+                    seen.eight_bit.append(name)
                 if vis is not None:
                     visible.append(vis)
                 if ir is not None:
@@ -141,12 +283,27 @@ class PictureStore:
                     pairs.append((len(visible) - 1, len(infrared) - 1))
             if len(pairs) > first:
                 self.groups.append(Group(share, first, len(pairs) - first))
-        if not pairs:
+        if len(seen.unreadable) > _MOST_UNREADABLE * file_count:
+            raise TrainingError(
+                f"{len(seen.unreadable)} of {file_count} files cannot be read, more than 1 %:"
+                f" {'; '.join(seen.unreadable[:_NAMED])}; replace or remove them"
+            )
+        self.report = DataReport(
+            pairs=len(pairs),
+            visible_only=len(self.visible_only),
+            infrared_only=len(self.infrared_only),
+            orphans=tuple(seen.orphans),
+            small=tuple(seen.small),
+            unequal=tuple(seen.unequal),
+            unreadable=tuple(seen.unreadable),
+            eight_bit=tuple(seen.eight_bit),
+        )
+        if not any(group.share for group in self.groups):
+            left_out = "".join(f"; {note}" for note in self.report.notes)
             raise TrainingError(
                 f"no pair of at least {smallest}x{smallest} pixels and equal sizes in {root}"
-                f" ({', '.join(shares)}); check the folders' names (docs/training.md)"
+                f" ({', '.join(shares)}); check the folders' names (docs/training.md){left_out}"
             )
-        self.skipped = skipped
         self.device = device
         self.pairs = pairs
         self.visible_bytes, self.visible_at = _flattened(visible, device)
@@ -154,6 +311,31 @@ class PictureStore:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+
+def _check_pairing(base: Path, found: list[PictureFiles]) -> None:
+    """Refuses a source whose two folders have no name in common."""
+    names = [_orphan(base, files) for files in found if files.orphan]
+    if names and not any(files.visible and files.infrared for files in found):
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        raise TrainingError(
+            f"{base}: no visible and infrared file have the same name; without a partner are"
+            f" {', '.join(names[:_NAMED])}{more}: rename one camera's files after the other's"
+        )
+
+
+def _orphan(root: Path, files: PictureFiles) -> str:
+    path = files.visible or files.infrared
+    assert path is not None  # a pair has at least one file
+    return path.relative_to(root).as_posix()
+
+
+def _reason(error: BaseException) -> str:
+    """Why a file cannot be read, without the path that Pillow repeats."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said = str(error) or type(error).__name__
+    return "not a picture" if "cannot identify" in said else said.splitlines()[0][:100]
 
 
 def _flattened(

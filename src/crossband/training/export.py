@@ -6,26 +6,38 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from crossband.entropy.arithmetic import HYPER_VALUE_BITS, INDEX_GAIN, StepTables
-from crossband.entropy.fixed_point import UNIT
+from crossband.entropy.fixed_point import UNIT, RealLayer, integer_tensors, power_of_two
+from crossband.entropy.model import EntropyModel
 from crossband.entropy.tables import TABLE_COUNT, logistic_tables
-from crossband.errors import TrainingError
-from crossband.models.network import integer_tensors
+from crossband.errors import OutputError
+from crossband.training.checkpoint import CHECKPOINT, explain, read_checkpoint, recipe_of
 from crossband.training.network import TrainableCodec, TrainablePicture
-from crossband.training.recipe import recipe_from_mapping
+from crossband.training.run_log import read_rows
 from crossband.transforms import QUALITY_COUNT
 
+KNOT_TABLES = ("hyper_log_gain", "hyper_index", "quality_features")
+"""The entropy model's tables that are kept as knots too: their rows alone are rounded."""
 _TOP = 32_767
 
 
-def export(run: Path, destination: Path, *, notes: dict[str, str] | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    size_bytes: int
+    step: int
+    """Of the run."""
+
+
+def export(run: Path, destination: Path, *, notes: dict[str, str] | None = None) -> Exported:
     """Writes the weight file of a run.
 
     Args:
@@ -34,43 +46,72 @@ def export(run: Path, destination: Path, *, notes: dict[str, str] | None = None)
         notes: further metadata, such as measured rate and distortion.
 
     Raises:
-        TrainingError: the folder holds no checkpoint.
+        TrainingError: the folder holds no checkpoint, or a damaged one.
+        OutputError: the system refuses to write.
     """
-    checkpoint = run / "checkpoint.pt"
-    if not checkpoint.is_file():
-        raise TrainingError(f"{run} holds no checkpoint; give the folder of a run")
-    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    recipe = recipe_from_mapping(json.loads(state["recipe"]), str(checkpoint))
+    checkpoint = run / CHECKPOINT
+    state = read_checkpoint(checkpoint)
+    recipe = recipe_of(state, checkpoint)
     codec = TrainableCodec(recipe.codec)
     codec.load_state_dict(state["average"])
     metadata = {
-        "settings": recipe.codec.to_json(),
         "recipe": recipe.to_json(),
         "steps": str(state["step"]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "validation": json.dumps(_last_validation(run)),
+        "data": json.dumps(_last(run, "data") or {"sources": sorted(recipe.sources)}),
+        "validation": json.dumps(_last(run, "validation") or []),
         **(notes or {}),
     }
-    partial = destination.with_name(destination.name + ".part")
+    size_bytes = write_weights(codec, destination, metadata=metadata)
+    return Exported(size_bytes, state["step"])
+
+
+def write_weights(
+    codec: TrainableCodec, destination: Path, *, metadata: dict[str, str] | None = None
+) -> int:
+    """Writes a codec as a weight file; its own weights are rounded to what the file holds.
+
+    Args:
+        codec: trained or not.
+        destination: a `.safetensors` file; replaced if it exists.
+        metadata: said of the weights beside the codec's settings.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        OutputError: the system refuses to write.
+    """
+    everything = {"settings": codec.settings.to_json(), **(metadata or {})}
+    data = save(exported_tensors(codec), metadata=everything)
+    partial = destination.with_name(f"{destination.name}.part")
     try:
-        save_file(exported_tensors(codec), partial, metadata=metadata)
-        os.replace(partial, destination)  # noqa: PTH105 - atomic on all systems
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(destination)
+    except OSError as error:
+        raise OutputError(f"{destination}: not written ({explain(error, destination)})") from error
     finally:
         partial.unlink(missing_ok=True)
+    return len(data)
 
 
-def _last_validation(run: Path) -> list[dict[str, object]]:
-    log = run / "log.jsonl"
-    points: list[dict[str, object]] = []
-    if log.is_file():
-        for line in log.read_text(encoding="utf-8").splitlines():
-            points = json.loads(line).get("validation", points)
-    return points
+def _last(run: Path, key: str) -> object:
+    """What the last row of the run's log with this key says."""
+    for row in reversed(read_rows(run)):
+        if key in row:
+            return row[key]
+    return None
 
 
 @torch.no_grad()
 def exported_tensors(codec: TrainableCodec) -> dict[str, Tensor]:
-    """All tensors of the weight file (docs/format.md §10 names them)."""
+    """All tensors of the weight file (docs/format.md §10 names them).
+
+    Those with `training` in their names are for `training/start.py`; coding ignores them.
+    """
     tables = logistic_tables()
     found = {
         "tables.radius": torch.from_numpy(tables.radius),
@@ -78,6 +119,8 @@ def exported_tensors(codec: TrainableCodec) -> dict[str, Tensor]:
     }
     for name, network in (("visible", codec.visible), ("infrared", codec.infrared)):
         found |= {f"{name}.{key}": value for key, value in _picture(network).items()}
+        training = _for_training(network.entropy)
+        found |= {f"{name}.training.{key}": value for key, value in training.items()}
     return {key: value.contiguous() for key, value in found.items()}
 
 
@@ -107,6 +150,23 @@ def _picture(network: TrainablePicture) -> dict[str, Tensor]:
         "hyper_gain": gain,
         "coefficient_index": _index(entropy.coefficient_index, top),
     }
+    return found
+
+
+def _for_training(entropy: EntropyModel) -> dict[str, Tensor]:
+    """What the integers do not say: knots, and the gains that condition the optimiser.
+
+    Gains are rounded to powers of two: dividing the integers by them is then exact. Layers whose
+    gains are all 1 have none here.
+    """
+    found = {name: getattr(entropy, name).knots.detach() for name in KNOT_TABLES}
+    found["coefficient_index"] = entropy.coefficient_index.detach()
+    for name, layer in entropy.prior.named_modules():
+        if isinstance(layer, RealLayer):
+            for key in ("row_gain", "column_gain"):
+                gain = power_of_two(-torch.round(torch.log2(getattr(layer, key)))).float()
+                if (gain != 1).any():
+                    found[f"prior.{name}.{key}"] = gain
     return found
 
 

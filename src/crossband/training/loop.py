@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-import os
 import signal
 import sys
 import time
@@ -18,21 +16,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from crossband.errors import TrainingError
 from crossband.pair import Modality
+from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
 from crossband.training.data import PictureStore, Sampler
 from crossband.training.network import CodedPicture, TrainableCodec
-from crossband.training.recipe import Recipe, recipe_from_mapping
-from crossband.training.validate import QUALITIES, measure, rows, validation_pairs
+from crossband.training.recipe import Recipe, differences
+from crossband.training.run_log import append_row
+from crossband.training.start import starting_codec
+from crossband.training.validate import QUALITIES, measure, rows, validation_set
 from crossband.transforms import lagrangian, to_channels_last
-
-log = logging.getLogger(__name__)
 
 _MOST_BAD_STEPS = 20
 """Non-finite steps in a row before the run gives up."""
-_CHECKPOINT = "checkpoint.pt"
+_STEPS_A_ROW = 50
+"""Steps that one row of the log averages."""
 _MIDDLE_LAGRANGIAN = 0.02
 
 
@@ -48,6 +47,23 @@ class StepResult:
     finite: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run came."""
+
+    step: int
+    steps: int
+    """Of the whole recipe."""
+    loss: float | None
+    """Mean of the last steps of this session; None if it took none."""
+    skipped_steps: int
+    """Non-finite ones, in the whole run."""
+    minutes: float
+    """Of this session."""
+    interrupted: bool
+    """By Ctrl-C."""
+
+
 class Run:
     """A training run in a folder: recipe.json, log.jsonl, checkpoint.pt.
 
@@ -56,17 +72,28 @@ class Run:
         data: folder of the sources.
         folder: where the run is kept; a checkpoint in it is resumed.
         device: `cpu` or `cuda`.
-        start: weights to begin from (a run's checkpoint), or None for the transform-codec start.
+        start: weights to begin from (see `starting_codec`), or None for the transform-codec
+            start; not looked at when a checkpoint is resumed.
+
+    Raises:
+        TrainingError: data or weights that cannot be used, or a checkpoint of another recipe.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Path, folder: Path, *, device: str, start: Path | None = None
+        self,
+        recipe: Recipe,
+        data: Path,
+        folder: Path,
+        *,
+        device: str,
+        start: str | Path | None = None,
     ) -> None:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
-        folder.mkdir(parents=True, exist_ok=True)
+        state = self._state_to_resume()
         torch.manual_seed(recipe.seed)
         self.codec = TrainableCodec(recipe.codec).to(device)
         to_channels_last(self.codec)
+        self.validation = validation_set(data, recipe.validation_sources)
         self.store = PictureStore(
             data, recipe.sources, split="train", smallest=recipe.crop, device=device
         )
@@ -76,21 +103,24 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             self._parameter_groups(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
         )
-        self.step_number = self.skipped_steps = self._bad_in_row = 0
-        checkpoint = folder / _CHECKPOINT
-        if checkpoint.exists():
-            self.average = copy.deepcopy(self.codec)
-            self._resume(checkpoint)
-        else:
+        self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
+        self.seconds = self._validated_seconds = 0.0
+        if state is None:
             if start is not None:
-                state = torch.load(start, map_location=device, weights_only=True)
-                self.codec.load_state_dict(state["average"])
+                self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
             else:
                 self._calibrate()
-            self.average = copy.deepcopy(self.codec)
-            (folder / "recipe.json").write_text(recipe.to_json() + "\n", encoding="utf-8")
+        self.average = copy.deepcopy(self.codec)
+        if state is not None:
+            self._resume(state)
         self.average.requires_grad_(False)
         self._stop = False
+        self._write_down(new=state is None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines on the data that its owner should know."""
+        return self.store.report.notes + self.validation.notes
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """The transform-codec start moves more slowly: it is already near its place."""
@@ -127,43 +157,71 @@ class Run:
             network = getattr(self.codec, modality.value)
             network.entropy.calibrate(spreads[modality], spreads[modality.partner])
 
+    def _write_down(self, *, new: bool) -> None:
+        """The recipe beside a new run, and a row on the data of each session."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if new:
+                recipe = self.recipe.to_json() + "\n"
+                (self.folder / "recipe.json").write_text(recipe, encoding="utf-8")
+        except OSError as error:
+            raise TrainingError(
+                f"{self.folder}: the run cannot be kept there ({error.strerror}); name another"
+                " folder"
+            ) from None
+        append_row(self.folder, {"step": self.step_number, "data": self.store.report.to_row()})
+
     def save(self) -> None:
-        """Writes the checkpoint beside the old one, then replaces it."""
+        """Writes the checkpoint beside the old one, then replaces it.
+
+        Raises:
+            TrainingError: the system refuses to write; the old one is kept.
+        """
         state = {
             "recipe": self.recipe.to_json(),
             "step": self.step_number,
             "skipped_steps": self.skipped_steps,
+            "bad_in_row": self._bad_in_row,
+            "seconds": self.seconds,
+            "validated_step": self._validated_step,
+            "validated_seconds": self._validated_seconds,
             "codec": self.codec.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "sampler": json.dumps(self.sampler.random.bit_generator.state),
         }
-        partial = self.folder / f"{_CHECKPOINT}.partial"
-        try:
-            torch.save(state, partial)
-            os.replace(partial, self.folder / _CHECKPOINT)  # noqa: PTH105 - atomic on all systems
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise TrainingError(
-                f"checkpoint not written ({error.strerror}); the previous one is kept:"
-                " free some space"
-            ) from None
+        if self.device == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state()
+        write_checkpoint(self.folder / CHECKPOINT, state)
 
-    def _resume(self, checkpoint: Path) -> None:
-        state: dict[str, Any] = torch.load(checkpoint, map_location=self.device, weights_only=True)
-        before = recipe_from_mapping(json.loads(state["recipe"]), str(checkpoint))
-        if before != self.recipe:
+    def _state_to_resume(self) -> dict[str, Any] | None:
+        """The checkpoint in the folder, if there is one."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return None
+        state = read_checkpoint(path, device=self.device)
+        if found := differences(recipe_of(state, path), self.recipe):
             raise TrainingError(
-                f"{self.folder} holds a run of another recipe ('{before.name}'); name another"
-                " folder, or start from its weights with --from"
+                f"{self.folder} holds a run of another recipe ({'; '.join(found[:3])}); name"
+                " another folder, or begin there from its weights with --from"
             )
+        return state
+
+    def _resume(self, state: dict[str, Any]) -> None:
         self.step_number = state["step"]
         self.skipped_steps = state["skipped_steps"]
+        # Checkpoints of the first runs do not have these.
+        self._bad_in_row = state.get("bad_in_row", 0)
+        self.seconds = state.get("seconds", 0.0)
+        self._validated_step = state.get("validated_step", 0)
+        self._validated_seconds = state.get("validated_seconds", 0.0)
         self.codec.load_state_dict(state["codec"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
+        if "random_cuda" in state and self.device == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"].cpu())
         self.sampler.random.bit_generator.state = json.loads(state["sampler"])
 
     # --- one step ------------------------------------------------------------------------------
@@ -171,12 +229,17 @@ class Run:
     def learning_rate(self, step: int) -> float:
         """Linear rise, constant, then a linear fall to zero."""
         recipe = self.recipe
-        rise = min(1.0, (step + 1) / recipe.warmup_steps)
-        fall = min(1.0, (1 - step / recipe.steps) / recipe.decay_share)
+        rise = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+        left = 1 - step / recipe.steps
+        fall = min(1.0, left / recipe.decay_share) if recipe.decay_share else 1.0
         return recipe.learning_rate * min(rise, max(fall, 0.0))
 
     def step(self) -> StepResult:
-        """Draws a batch and takes one optimiser step; a non-finite one is skipped."""
+        """Draws a batch and takes one optimiser step; a non-finite one is skipped.
+
+        Raises:
+            TrainingError: 20 non-finite ones in a row.
+        """
         recipe, random = self.recipe, self.sampler.random
         imitate = self.step_number >= recipe.steps - recipe.integer_steps
         for network in (self.codec.visible, self.codec.infrared):
@@ -226,8 +289,8 @@ class Run:
             self._bad_in_row += 1
             if self._bad_in_row >= _MOST_BAD_STEPS:
                 raise TrainingError(
-                    f"{_MOST_BAD_STEPS} non-finite steps in a row at step {self.step_number};"
-                    " lower the learning rate"
+                    f"{_MOST_BAD_STEPS} non-finite steps in a row up to step {self.step_number};"
+                    " the last checkpoint is kept: lower the learning rate, or see the data"
                 )
         self._update_average()
         self.step_number += 1
@@ -246,67 +309,109 @@ class Run:
 
     # --- the run -------------------------------------------------------------------------------
 
-    def train(self, *, minutes: float | None = None, progress: bool | None = None) -> None:
+    def train(self, *, minutes: float | None = None, progress: bool | None = None) -> Progress:
         """Steps until the recipe's end or for some minutes; leaves a checkpoint either way.
+
+        Ctrl-C ends it after the step in hand, with a checkpoint; a second Ctrl-C at once.
 
         Args:
             minutes: budget, or None for the whole recipe.
             progress: show a bar; None: only on a terminal.
+
+        Raises:
+            TrainingError: a checkpoint or the log cannot be written, or 20 non-finite steps in a
+                row.
         """
-        started = checked = validated = time.monotonic()
+        recipe, before = self.recipe, self.seconds
+        started = checked = since = time.monotonic()
         old = signal.signal(signal.SIGINT, self._interrupted)
         show = sys.stderr.isatty() if progress is None else progress
-        bar = tqdm(total=self.recipe.steps, initial=self.step_number, disable=not show, unit="step")
+        bar = _bar(recipe.steps, self.step_number) if show else None
         recent: list[StepResult] = []
-        since = time.monotonic()
+        loss: float | None = None
         try:
-            while self.step_number < self.recipe.steps and not self._stop:
+            while self.step_number < recipe.steps and not self._stop:
                 recent.append(self.step())
-                bar.update()
                 now = time.monotonic()
-                if len(recent) == 50:
-                    self._log(recent, (now - since) / len(recent))
-                    bar.set_postfix(loss=f"{np.mean([r.loss for r in recent]):.3f}")
+                self.seconds = before + now - started
+                if len(recent) == _STEPS_A_ROW:
+                    loss = self._log(recent, (now - since) / len(recent))
                     recent, since = [], now
-                if now - checked > self.recipe.checkpoint_minutes * 60:
+                if bar is not None:
+                    bar.set_postfix({} if loss is None else {"loss": f"{loss:.3f}"}, refresh=False)
+                    bar.update()
+                if now - checked > recipe.checkpoint_minutes * 60:
                     self.save()
                     checked = now
-                if now - validated > self.recipe.validate_minutes * 60:
+                if self.seconds - self._validated_seconds > recipe.validate_minutes * 60:
                     self.validate()
-                    validated = time.monotonic()
                 if minutes is not None and now - started > minutes * 60:
                     break
+            if recent:
+                found = self._log(recent, (time.monotonic() - since) / len(recent))
+                loss = found if loss is None else loss
             self.save()
-            if self.step_number >= self.recipe.steps:
+            if self.step_number >= recipe.steps > self._validated_step and not self._stop:
                 self.validate()
+                self.save()
         finally:
             signal.signal(signal.SIGINT, old)
-            bar.close()
+            if bar is not None:
+                bar.close()
+        return Progress(
+            step=self.step_number,
+            steps=recipe.steps,
+            loss=loss,
+            skipped_steps=self.skipped_steps,
+            minutes=(time.monotonic() - started) / 60,
+            interrupted=self._stop,
+        )
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
         self._stop = True
 
     def validate(self) -> None:
         """Measures the averaged weights on the validation pictures and logs the points."""
-        if not self.recipe.validation_sources:
+        points = measure(
+            self.average,
+            self.validation.pairs,
+            self.device,
+            qualities=QUALITIES,
+            stopped=lambda: self._stop,
+        )
+        if self._stop:
             return
-        pairs = validation_pairs(self.data, self.recipe.validation_sources)
-        points = measure(self.average, pairs, self.device, qualities=QUALITIES)
-        self._append({"step": self.step_number, "validation": list(rows(points))})
+        if points:
+            self._append({"validation": list(rows(points))})
+        self._validated_step, self._validated_seconds = self.step_number, self.seconds
 
-    def _log(self, recent: list[StepResult], seconds: float) -> None:
+    def _log(self, recent: list[StepResult], seconds: float) -> float | None:
+        """Adds a row on the last steps, means over the finite ones; gives their mean loss."""
+        finite = [result for result in recent if result.finite]
+        loss = float(np.mean([r.loss for r in finite])) if finite else None
         self._append(
             {
-                "step": self.step_number,
-                "loss": round(float(np.mean([r.loss for r in recent])), 5),
-                "bpp": round(float(np.mean([r.bpp for r in recent])), 5),
-                "psnr": round(float(np.mean([r.psnr for r in recent])), 3),
+                "loss": None if loss is None else round(loss, 5),
+                "bpp": round(float(np.mean([r.bpp for r in finite])), 5) if finite else None,
+                "psnr": round(float(np.mean([r.psnr for r in finite])), 3) if finite else None,
                 "learning_rate": self.learning_rate(self.step_number),
                 "seconds_per_step": round(seconds, 4),
                 "skipped_steps": self.skipped_steps,
             }
         )
+        return loss
 
     def _append(self, row: dict[str, object]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        minutes = round(self.seconds / 60, 3)
+        append_row(self.folder, {"step": self.step_number, "minutes": minutes} | row)
+
+
+def _bar(total: int, done: int) -> Any:
+    """A progress bar on standard error; None where tqdm is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, initial=done, unit="step")

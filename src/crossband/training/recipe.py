@@ -3,19 +3,51 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import math
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import Field, asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
 from crossband.training.data import Variation
 
+_ALLOWED: dict[str, tuple[float, float]] = {
+    "steps": (1, math.inf),
+    "batch": (1, math.inf),
+    "crop": (64, math.inf),
+    "learning_rate": (0, math.inf),
+    "started_share": (0, math.inf),
+    "warmup_steps": (0, math.inf),
+    "clip_norm": (0, math.inf),
+    "ema_decay": (0, 1),
+    "quality_low": (0, 63),
+    "quality_high": (0, 63),
+    "quality_bias": (0, math.inf),
+    "visible_weight": (0, math.inf),
+    "infrared_weight": (0, math.inf),
+    "alone_share": (0, 1),
+    "reversed_share": (0, 1),
+    "dropout": (0, 1),
+    "coefficient_share": (0, math.inf),
+    "decay_share": (0, 1),
+    "integer_steps": (0, math.inf),
+    "seed": (0, 2**63 - 1),
+    "validate_minutes": (0, math.inf),
+    "checkpoint_minutes": (0, math.inf),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One run: data, codec, schedule."""
+    """One run: data, codec, schedule.
+
+    Raises:
+        TrainingError: a value outside its range.
+    """
 
     name: str = "first"
     steps: int = 25_000
@@ -74,14 +106,29 @@ class Recipe:
     """The network's shape."""
 
     def __post_init__(self) -> None:
-        if self.crop % 64 or self.crop < 64:
+        for key, (low, high) in _ALLOWED.items():
+            if not low <= (value := getattr(self, key)) <= high:
+                allowed = f"{low:g} to {high:g}" if high < math.inf else f"{low:g} and more"
+                raise TrainingError(f"{key} is {value:g}; allowed are {allowed}")
+        if self.crop % 64:
             raise TrainingError(f"crop is {self.crop}; allowed are multiples of 64: try 128")
-        if not 0 <= self.quality_low <= self.quality_high <= 63:
+        if self.quality_low > self.quality_high:
             raise TrainingError(
-                f"qualities {self.quality_low} to {self.quality_high}; allowed are 0 to 63"
+                f"qualities are {self.quality_low} to {self.quality_high}; the first must not be"
+                " above the second"
             )
         if not self.sources:
             raise TrainingError("the recipe names no sources; add a [sources] table")
+        for source, share in self.sources.items():
+            if not isinstance(share, int | float) or isinstance(share, bool) or not share >= 0:
+                raise TrainingError(f"sources.{source} is {share!r}; a number from 0 is allowed")
+        if not any(self.sources.values()):
+            raise TrainingError("all sources have a share of 0; give one of them more")
+        for source, count in self.validation_sources.items():
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                raise TrainingError(
+                    f"validation_sources.{source} is {count!r}; a whole number from 1 is allowed"
+                )
 
     def to_json(self) -> str:
         """One line, for the run's folder and the weight file's metadata."""
@@ -102,30 +149,53 @@ def read_recipe(path: Path, overrides: dict[str, object] | None = None) -> Recip
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingError(f"{path}: recipe cannot be read: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not even text
         raise TrainingError(f"{path}: not valid TOML: {error}") from None
     return recipe_from_mapping(values | (overrides or {}), str(path))
 
 
 def recipe_from_mapping(values: dict[str, object], where: str) -> Recipe:
-    """The recipe in a mapping, as in a TOML file or a checkpoint."""
+    """The recipe in a mapping, as in a TOML file or a checkpoint.
+
+    Raises:
+        TrainingError: unknown key, or a value of another type or outside its range.
+    """
     values = dict(values)
-    known = Recipe.__dataclass_fields__
-    for key in values:
-        if key not in known:
-            raise TrainingError(f"{where}: unknown recipe key '{key}'; known: {', '.join(known)}")
-    variation, codec = values.pop("variation", {}), values.pop("codec", {})
-    if not isinstance(variation, dict) or not isinstance(codec, dict):
-        raise TrainingError(f"{where}: 'variation' and 'codec' must be tables")
-    unknown = set(variation) - set(Variation.__dataclass_fields__)
-    if unknown:
-        raise TrainingError(f"{where}: unknown variation key '{sorted(unknown)[0]}'")
+    variation = _table(values, "variation", where)
+    codec = _table(values, "codec", where)
+    try:
+        _check_kinds(values, Recipe.__dataclass_fields__, "")
+        _check_kinds(variation, Variation.__dataclass_fields__, "variation.")
+        return Recipe(
+            **values,  # type: ignore[arg-type]
+            variation=Variation(**variation),
+            codec=CodecSettings.from_mapping(codec),
+        )
+    except TrainingError as error:
+        raise TrainingError(f"{where}: {error}") from None
+
+
+def _table(values: dict[str, object], name: str, where: str) -> dict[str, Any]:
+    """Takes a table out of a recipe's values; an empty one if it is not there."""
+    table = values.pop(name, {})
+    if not isinstance(table, dict):
+        raise TrainingError(f"{where}: '{name}' is {table!r}; a table [{name}] is allowed")
+    return table
+
+
+def _check_kinds(values: dict[str, Any], known: dict[str, Field[Any]], table: str) -> None:
     for key, value in values.items():
-        kind = {"str": str, "int": int, "float": (int, float)}.get(str(known[key].type), dict)
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            meant = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+            raise TrainingError(f"unknown recipe key '{table}{key}'; {meant}")
+        wanted = str(known[key].type)
+        kind = {"str": str, "int": int, "float": (int, float)}.get(wanted, dict)
         if not isinstance(value, kind) or isinstance(value, bool):  # type: ignore[arg-type]
-            raise TrainingError(f"{where}: '{key}' is {value!r}; a {known[key].type} is allowed")
-    return Recipe(
-        **values,  # type: ignore[arg-type]
-        variation=Variation(**variation),
-        codec=CodecSettings.from_mapping(codec),
-    )
+            raise TrainingError(f"'{table}{key}' is {value!r}; a {wanted} is allowed")
+
+
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """What two recipes disagree on, such as `steps: 100 before, 200 now`."""
+    old, new = asdict(before), asdict(now)
+    return [f"{key}: {old[key]} before, {new[key]} now" for key in old if old[key] != new[key]]

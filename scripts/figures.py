@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes every measured number of README and docs from the files in results/: `make figures`.
+
+A document marks the place with `<!-- figures: NAME -->` and `<!-- end of figures -->`; what lies
+between them is replaced by what the function of that name below makes. `--check` changes nothing
+and fails where a document differs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from crossband.bench.rows import read_rows
+from crossband.bench.table import CodecPoints, average, points_markdown, table, table_markdown
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+_BLOCK = re.compile(
+    r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL
+)
+_RULE = "|---"
+ROADSCENE_RANGE_DB = (28.0, 37.0)
+"""RoadScene's files are JPEG: above, a codec is paid for finding the old grid."""
+
+
+def _averages() -> list[CodecPoints]:
+    rows = []
+    for name in ("anchors-stills.jsonl", "crossband-stills.jsonl"):
+        rows += read_rows(RESULTS / name)
+    return average(rows)
+
+
+def _against(reference: str, codecs: tuple[str, ...]) -> str:
+    averages = [a for a in _averages() if a.codec in (*codecs, reference)]
+    lines = []
+    for dataset in dict.fromkeys(each.dataset for each in averages):
+        limits = ROADSCENE_RANGE_DB if dataset == "roadscene" else None
+        chosen = [each for each in averages if each.dataset == dataset]
+        lines += table(chosen, reference=reference, psnr_range=limits)
+    made = table_markdown(lines, reference=reference).splitlines()
+    # without the seconds: those rows were measured beside a training
+    return "".join("|".join(line.split("|")[:7]) + "|\n" for line in made)
+
+
+def stills() -> str:
+    """Everything against x265."""
+    return _against("x265", ("crossband", "crossband-alone", "crossband-reversed", "vvenc"))
+
+
+def stills_vvenc() -> str:
+    """Crossband against VVenC."""
+    return _against("vvenc", ("crossband", "crossband-alone"))
+
+
+def stills_joint() -> str:
+    """What the partner gives: joint against the same weights alone."""
+    return _against("crossband-alone", ("crossband", "crossband-reversed"))
+
+
+def stills_points() -> str:
+    """Every mean point of crossband and x265."""
+    codecs = ("crossband", "crossband-alone", "x265")
+    return points_markdown([each for each in _averages() if each.codec in codecs])
+
+
+def timing() -> str:
+    """Seconds of one pair, as ratios to x265 veryslow."""
+    found = json.loads((RESULTS / "timing.json").read_text(encoding="utf-8"))
+    reference = next(row for row in found["codecs"] if row["codec"] == "x265")
+    head = "| codec | bytes | encode s | of x265's | decode s | of x265's |\n" + _RULE * 6 + "|\n"
+    return head + "".join(
+        f"| {row['codec']} | {row['size_bytes']:,} | {row['encode_s']:.2f} |"
+        f" {row['encode_s'] / reference['encode_s']:.2f} | {row['decode_s']:.3f} |"
+        f" {row['decode_s'] / reference['decode_s']:.1f} |\n"
+        for row in found["codecs"]
+    )
+
+
+def start_up() -> str:
+    """Memory and start-up."""
+    found = json.loads((RESULTS / "timing.json").read_text(encoding="utf-8"))["start_up"]
+    return (
+        f"`import crossband` takes {found['import_s']:.2f} s, `crossband info`"
+        f" {found['info_s']:.2f} s; coding a 640x512 pair takes at most"
+        f" {found['peak_bytes'] / 2**20:.0f} MiB.\n"
+    )
+
+
+def integer_path() -> str:
+    """What rule 1 costs."""
+    found = json.loads((RESULTS / "integer-path.json").read_text(encoding="utf-8"))
+    head = "| data set | pairs | quality | file | float estimate | cost |\n" + _RULE * 6 + "|\n"
+    return head + "".join(
+        f"| {row['dataset']} | {row['pairs']} | {row['quality']:g} |"
+        f" {row['stream_bits'] / 8:,.0f} | {row['estimate_bits'] / 8:,.0f} |"
+        f" {row['cost_percent']:+.2f} % |\n"
+        for row in found
+    )
+
+
+MAKERS: dict[str, Callable[[], str]] = {
+    maker.__name__.replace("_", "-"): maker
+    for maker in (stills, stills_vvenc, stills_joint, stills_points, timing, start_up, integer_path)
+}
+
+
+def filled(text: str) -> str:
+    """A document with every block made anew."""
+    return _BLOCK.sub(lambda m: m[1] + MAKERS[m["name"]]() + m[3], text)
+
+
+def main() -> int:
+    """Fills or checks all documents."""
+    differing = 0
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        if (new := filled(text)) == text:
+            continue
+        differing += 1
+        if "--check" in sys.argv[1:]:
+            print(f"{document.name}: differs from results/; run `make figures`", file=sys.stderr)
+        else:
+            document.write_text(new, encoding="utf-8")
+            print(f"{document.name}: filled")
+    return int(bool(differing) and "--check" in sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

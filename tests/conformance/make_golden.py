@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the golden streams of the shipped weights; commit what it writes.
+
+    python tests/conformance/make_golden.py            add those of newly shipped weights
+    python tests/conformance/make_golden.py --replace  make all anew, drop those of other weights
+
+`--replace` is for weights that were never released: streams of released ones must decode for ever,
+so their weights stay and their streams too. Each weight file has a folder named by its id:
+
+    CASE.xb                 the stream
+    CASE.visible.png        what it decoded to here; elsewhere each sample is within one level
+    CASE.infrared.png
+    digests.json            SHA-256 of each stream, and of the integers that each picture decodes to
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if __name__ == "__main__":  # from a source tree that need not be installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from crossband import models
+from crossband.codec import Codec
+from crossband.pair import Modality, Pair
+from crossband.sources import write
+from crossband.testing import synthetic_pair
+
+FOLDER = Path(__file__).parent
+DIGESTS = "digests.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair and how it is coded."""
+
+    name: str
+    pair: Pair
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = (
+    Case(
+        "pair-of-two-sizes",
+        synthetic_pair(visible=(64, 96), infrared=(60, 81), infrared_bit_depth=14, seed=1),
+        # Effort 1 does not try the second picture alone: it is conditional for sure.
+        {"quality": 40, "effort": 1},
+    ),
+    Case(
+        "visible-first",
+        synthetic_pair(visible=(40, 72), infrared=(40, 72), visible_channels=1, seed=2),
+        {"quality": 80, "effort": 1, "order": "visible-first"},
+    ),
+    Case(
+        "infrared-alone",
+        synthetic_pair(visible=None, infrared=(51, 33), infrared_bit_depth=16, seed=3),
+        {"quality": 100},
+    ),
+    Case("one-pixel", synthetic_pair(visible=(1, 1), infrared=(1, 1)), {"quality": 0}),
+)
+
+
+class ListeningCodec(Codec):
+    """A codec that keeps a digest of the integers of every picture that it decodes."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.digests: dict[str, str] = {}
+
+    def _show(self, record: Any, latents: Any, context: Any) -> Any:
+        integers = latents.latents.numpy()
+        data = integers.astype("<i8").tobytes()
+        assert np.array_equal(integers, np.rint(integers))
+        self.digests[record.modality.value] = hashlib.sha256(data).hexdigest()
+        return super()._show(record, latents, context)
+
+
+def make(name: str) -> None:
+    """Writes the folder of one weight file."""
+    card = models.describe(name)
+    folder = FOLDER / card.weights_id
+    folder.mkdir()
+    codec = ListeningCodec(models.load(name))
+    digests: dict[str, dict[str, str]] = {}
+    for case in CASES:
+        data = codec.encode(case.pair, **case.options)
+        codec.digests = {}
+        pair = codec.decode(data)
+        (folder / f"{case.name}.xb").write_bytes(data)
+        for modality in Modality:
+            if (raster := pair.get(modality)) is not None:
+                write(raster, folder / f"{case.name}.{modality.value}.png")
+        digests[case.name] = {"stream": hashlib.sha256(data).hexdigest(), **codec.digests}
+    text = json.dumps(digests, indent=2, sort_keys=True) + "\n"
+    (folder / DIGESTS).write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Makes what is missing."""
+    parser = argparse.ArgumentParser(description="Make the golden streams of the shipped weights.")
+    parser.add_argument("--replace", action="store_true", help="make all anew, drop all others")
+    if parser.parse_args().replace:
+        for digests in FOLDER.glob(f"*/{DIGESTS}"):
+            shutil.rmtree(digests.parent)
+    for name in models.names():
+        if not (FOLDER / models.describe(name).weights_id).exists():
+            make(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decodes the symbols of a file by nothing but docs/format.md, in plain integers.
+
+    python tests/conformance/reference_decoder.py FILE.xb WEIGHTS.safetensors
+
+It shares no code with the codec but the reader of records (§1-7, which has its own tests): no
+torch, no constriction, no float. What it decodes and crossband wrote is proof that sections 10 to
+12 of the page suffice for a second implementation. It is slow and short on purpose.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file
+
+from crossband.container import PictureRecord, unpack
+
+Grid = npt.NDArray[np.int64]
+"""(rows, columns, channels)."""
+Tensors = dict[str, np.ndarray]
+
+TOP = 32_767
+
+
+class Refused(Exception):
+    """The page says that a reader must refuse this."""
+
+
+# ------------------------------------------------------------------- §1: checksum
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F6_3B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_CRC_TABLE = _crc_table()
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C of §1."""
+    crc = 0xFFFF_FFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFF_FFFF
+
+
+# ------------------------------------------------------------------- §11: range coder
+
+
+@dataclass(frozen=True)
+class Table:
+    """Starts of all places, and 2^24."""
+
+    starts: list[int]
+
+    @classmethod
+    def of(cls, frequencies: list[int]) -> Table:
+        """The table of these frequencies."""
+        table = cls([0, *itertools.accumulate(frequencies)])
+        assert table.starts[-1] == 1 << 24
+        return table
+
+
+@functools.cache
+def uniform(bits: int) -> Table:
+    """2^bits places of one frequency."""
+    return Table(list(range(0, (1 << 24) + 1, 1 << 24 - bits)))
+
+
+class RangeDecoder:
+    """§11.4, the decoder."""
+
+    def __init__(self, stream: bytes) -> None:
+        padded = stream + bytes(-len(stream) % 4)
+        words = (int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4))
+        self.words: Iterator[int] = itertools.chain(words, itertools.repeat(0))
+        self.range = (1 << 64) - 1
+        self.distance = next(self.words) << 32
+        self.distance |= next(self.words)
+
+    def place(self, table: Table) -> int:
+        """The next place."""
+        scale = self.range >> 24
+        quantile = self.distance // scale
+        if quantile >= 1 << 24:
+            raise Refused("no encoder writes these words")
+        place = bisect.bisect_right(table.starts, quantile) - 1
+        start, end = table.starts[place : place + 2]
+        self.distance -= scale * start
+        self.range = scale * (end - start)
+        if self.range < 1 << 32:
+            self.range <<= 32
+            self.distance = self.distance << 32 | next(self.words)
+        return place
+
+
+class RangeEncoder:
+    """§11.4, the encoder: here only to hold the page to the library's bytes."""
+
+    def __init__(self) -> None:
+        self.words: list[int] = []
+        self.low = 0
+        self.range = (1 << 64) - 1
+
+    def put(self, place: int, table: Table) -> None:
+        """Codes a place."""
+        scale = self.range >> 24
+        start, end = table.starts[place : place + 2]
+        self._raise(scale * start)
+        self.range = scale * (end - start)
+        if self.range < 1 << 32:
+            self.words.append(self.low >> 32)
+            self.low = self.low << 32 & (1 << 64) - 1
+            self.range <<= 32
+
+    def _raise(self, by: int) -> None:
+        self.low += by
+        if self.low >> 64:
+            self.low &= (1 << 64) - 1
+            last = len(self.words) - 1
+            while self.words[last] == 0xFFFF_FFFF:
+                self.words[last] = 0
+                last -= 1
+            self.words[last] += 1
+
+    def finish(self) -> bytes:
+        """The stream."""
+        self._raise((1 << 32) - 1)
+        self.words.append(self.low >> 32)
+        return b"".join(word.to_bytes(4, "little") for word in self.words).rstrip(b"\0")
+
+
+class SymbolReader:
+    """§11.1 to §11.3: batches of symbols out of one stream."""
+
+    def __init__(self, stream: bytes, tensors: Tensors) -> None:
+        self.coder = RangeDecoder(stream)
+        self.radius = [int(r) for r in tensors["tables.radius"]]
+        frequencies = iter(tensors["tables.frequencies"].tolist())
+        self.tables = [
+            Table.of(list(itertools.islice(frequencies, 2 * r + 2))) for r in self.radius
+        ]
+        self.decoded = b""
+        """All symbols, as they are checksummed."""
+        self.escapes = 0
+
+    def batch(self, indices: Grid) -> Grid:
+        """One symbol for each table index, of the same shape."""
+        flat = indices.flatten().tolist()
+        symbols = [0] * len(flat)
+        for index in sorted(set(flat)):
+            radius, table = self.radius[index], self.tables[index]
+            group = [at for at, each in enumerate(flat) if each == index]
+            places = [self.coder.place(table) for _ in group]
+            for at, place in zip(group, places, strict=True):
+                escaped = place == 2 * radius + 1
+                symbols[at] = self._escaped(radius) if escaped else place - radius
+        self.decoded += np.array(symbols, "<i4").tobytes()
+        return np.array(symbols, np.int64).reshape(indices.shape)
+
+    def _escaped(self, radius: int) -> int:
+        self.escapes += 1
+        negative = self.coder.place(uniform(1))
+        below = self.coder.place(uniform(5))
+        if below + 1 > 30:
+            raise Refused(f"an escaped symbol of {below + 1} bits")
+        excess = 1
+        while below:
+            piece = min(below, 16)
+            excess = excess << piece | self.coder.place(uniform(piece))
+            below -= piece
+        return -(radius + excess) if negative else radius + excess
+
+
+# ------------------------------------------------------------------- §10: integer networks
+
+
+def sat(value: Grid) -> Grid:
+    """16 bits."""
+    return np.clip(value, -TOP, TOP)
+
+
+def down(value: Grid, shift: Grid | int) -> Grid:
+    """floor(value / 2^shift + 1/2)."""
+    half = np.where(np.asarray(shift) > 0, 1 << np.maximum(np.asarray(shift) - 1, 0), 0)
+    return value + half >> shift
+
+
+def relu(value: Grid) -> Grid:
+    """No negatives."""
+    return np.maximum(value, 0)
+
+
+def shuffle(grid: Grid) -> Grid:
+    """Four positions of each."""
+    rows, columns, channels = grid.shape
+    quarter = channels // 4
+    out = np.zeros((2 * rows, 2 * columns, quarter), np.int64)
+    for i in range(2):
+        for j in range(2):
+            first = (2 * i + j) * quarter
+            out[i::2, j::2] = grid[:, :, first : first + quarter]
+    return out
+
+
+def resample(grid: Grid, rows: int, columns: int) -> Grid:
+    """The nearest position of a grid of another size."""
+    y = [row * grid.shape[0] // rows for row in range(rows)]
+    x = [column * grid.shape[1] // columns for column in range(columns)]
+    return grid[y][:, x]
+
+
+class Prior:
+    """The layers of one modality."""
+
+    def __init__(self, tensors: Tensors, modality: str) -> None:
+        self.tensors, self.modality = tensors, modality
+
+    def __getitem__(self, name: str) -> Grid:
+        return self.tensors[f"{self.modality}.{name}"].astype(np.int64)
+
+    def __call__(self, layer: str, grid: Grid) -> Grid:
+        """One layer of §10.2; the grid may be a list of positions where the layer is 1x1."""
+        weight = self[f"prior.{layer}.weight"]
+        total = np.broadcast_to(self[f"prior.{layer}.bias"], (*grid.shape[:-1], len(weight))).copy()
+        if layer.rsplit(".", 1)[-1] in (
+            "hyper_mix",
+            "half_mix",
+            "full_mix",
+            "partner_mix",
+            "around",
+        ):
+            rows, columns, _ = grid.shape
+            padded = np.pad(grid, ((1, 1), (1, 1), (0, 0)))
+            for k in range(9):
+                y, x = k // 3, k % 3
+                total += padded[y : y + rows, x : x + columns] * weight[:, k]
+        else:
+            total += grid @ weight.T
+        return sat(down(total, self[f"prior.{layer}.shift"]))
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """What one record holds."""
+
+    latents: Grid
+    """Y of §10.4."""
+    signal: Grid
+    """S of §10.4, the context of a picture after it."""
+    coefficients: Grid | None
+    """§12, None where there are none."""
+    checksum: int
+    count: int
+    escapes: int
+
+
+def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensors) -> Symbols:
+    """All symbols of one picture."""
+    prior = Prior(tensors, record.modality.value)
+    reader = SymbolReader(record.stream, tensors)
+    q = record.quality_index
+    rows, columns = -(-record.height // 16), -(-record.width // 16)
+
+    coefficients = None
+    if record.conditional:
+        coefficients = reader.batch(prior["coefficient_index"])
+    hyper_index = prior["qualities.hyper_index"][q]
+    hyper_size = (-(-rows // 4), -(-columns // 4), len(hyper_index))
+    hyper = reader.batch(np.broadcast_to(hyper_index, hyper_size))
+
+    # §10.3
+    u = sat(down(hyper * prior["qualities.hyper_value"][q], 8))
+    u = relu(prior("hyper_mix", relu(prior("hyper_in", u))))
+    u = relu(shuffle(prior("hyper_up", u)))
+    u = relu(shuffle(prior("half_up", relu(prior("half_mix", u)))))
+    u = prior("full_out", relu(prior("full_mix", u)))[:rows, :columns]
+    t = u + prior["qualities.features"][q]
+    if coefficients is not None and f"{record.modality.value}.prior.partner_in.weight" in tensors:
+        assert before is not None
+        scale, shift = np.split(coefficients, 2)
+        p = prior("partner_in", resample(before.signal, rows, columns))
+        p = sat(down(p * (16 + scale) + shift * 256, 4))
+        p = np.concatenate([relu(p), relu(-p)], -1)
+        p = prior("partner_out", relu(prior("partner_inner", prior("partner_mix", p))))
+        t = t + p
+    f = relu(sat(t))
+
+    # §10.4
+    latents = prior["qualities.signal"].shape[1]
+    first = latents // 4
+    decoded = np.zeros((rows, columns, latents), np.int64)
+    signal = np.zeros((rows, columns, latents), np.int64)
+    odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
+    passes = (
+        (0, slice(0, first), 0, 0),
+        (1, slice(0, first), 1, first),
+        (2, slice(first, latents), 0, first),
+        (3, slice(first, latents), 1, latents),
+    )
+    for k, coded, parity, seen in passes:
+        here = odd == parity  # selects positions row by row
+        t = prior(f"passes.{k}.features", f[here])
+        if seen:
+            around = prior(f"passes.{k}.around", signal[:, :, :seen])[here]
+            t = sat(t + prior(f"passes.{k}.decoded", around))
+        out = prior(f"passes.{k}.outer", relu(prior(f"passes.{k}.inner", relu(t))))
+        m, s = np.split(out, 2, axis=-1)
+        mean = down(m * prior["qualities.mean"][q, coded], 18)
+        index = np.clip(down(s * 8 + prior["qualities.offset"][q, coded], 8), 0, 63)
+        decoded[here, coded] = 64 * reader.batch(index) + mean
+        signal[:, :, coded] = sat(
+            down(decoded[:, :, coded] * prior["qualities.signal"][q, coded], 12)
+        )
+    checksum, count = crc32c(reader.decoded), len(reader.decoded) // 4
+    return Symbols(decoded, signal, coefficients, checksum, count, reader.escapes)
+
+
+def decode_symbols(data: bytes, weights: Path) -> list[Symbols]:
+    """The symbols of every picture of a file, in its order.
+
+    Raises:
+        Refused: they are not those of the encoder.
+    """
+    tensors = load_file(weights)
+    found: list[Symbols] = []
+    for record in unpack(data).records:
+        symbols = decode_record(record, found[-1] if found else None, tensors)
+        if symbols.checksum != record.symbols_crc:
+            raise Refused(
+                f"{record.modality.value} has checksum {symbols.checksum:#010x},"
+                f" expected {record.symbols_crc:#010x}"
+            )
+        found.append(symbols)
+    return found
+
+
+if __name__ == "__main__":
+    for each in decode_symbols(Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])):
+        print(f"{each.count} symbols, {each.escapes} escaped, checksum {each.checksum:#010x}")

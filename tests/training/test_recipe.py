@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: what TOML may say, and that every stored one says it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crossband.errors import TrainingError
+from crossband.training.recipe import Recipe, differences, read_recipe, recipe_from_mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_every_stored_recipe_is_one(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe_from_mapping(json.loads(recipe.to_json()), "json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stepps = 3", "unknown recipe key 'stepps'; did you mean 'steps'?"),
+        ("qwertz = 3", "unknown recipe key 'qwertz'; known are name, steps,"),
+        ("[variation]\nshift = 1.0", "unknown recipe key 'variation.shift'; did you mean"),
+        ("[codec]\nvisible_chanels = 1", "unknown codec setting 'visible_chanels'"),
+        ("steps = 'many'", "'steps' is 'many'; a int is allowed"),
+        ("steps = 2.5", "'steps' is 2.5; a int is allowed"),
+        ("steps = true", "'steps' is True; a int is allowed"),
+        ("variation = 3", "'variation' is 3; a table [variation] is allowed"),
+        ("steps = 0", "steps is 0; allowed are 1 and more"),
+        ("crop = 100", "crop is 100; allowed are multiples of 64"),
+        ("dropout = 2.0", "dropout is 2; allowed are 0 to 1"),
+        ("quality_high = 64", "quality_high is 64; allowed are 0 to 63"),
+        ("quality_low = 9\nquality_high = 3", "qualities are 9 to 3"),
+        ("learning_rate = nan", "learning_rate is nan"),
+        ("[sources]\na = -1", "sources.a is -1; a number from 0 is allowed"),
+        ("[sources]\na = 0", "all sources have a share of 0"),
+        ("[validation_sources]\na = 0", "validation_sources.a is 0; a whole number from 1"),
+        ("= 3", "not valid TOML"),
+    ],
+)
+def test_a_bad_recipe_is_told_in_one_line_with_its_file(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    sources = "" if "[sources]" in text else "\n[sources]\na = 1.0"
+    path.write_text(f"{text}{sources}\n", encoding="utf-8")
+    with pytest.raises(TrainingError) as caught:
+        read_recipe(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_without_sources_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("steps = 3", encoding="utf-8")
+    with pytest.raises(TrainingError, match="names no sources"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["missing", "not text"])
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "bad.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"bad\.toml: "):
+        read_recipe(path)
+
+
+def test_keys_that_an_old_recipe_does_not_have_are_defaults() -> None:
+    old = json.loads(Recipe(sources={"a": 1.0}).to_json())
+    for key in ("integer_steps", "visible_weight"):
+        del old[key]
+    del old["codec"]["random_start"], old["variation"]["jitter_share"]
+    assert recipe_from_mapping(old, "old") == Recipe(sources={"a": 1.0})
+
+
+def test_differences_name_the_keys_and_both_values() -> None:
+    before, now = Recipe(sources={"a": 1.0}), Recipe(sources={"a": 1.0}, steps=7)
+    assert differences(before, now) == ["steps: 25000 before, 7 now"]
+    assert differences(now, now) == []

@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The laws of a run: it learns, it goes on exactly where it stopped, and it fails in one line."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from crossband.errors import TrainingError
+from crossband.training import checkpoint as checkpoints
+from crossband.training import loop
+from crossband.training.checkpoint import CHECKPOINT, read_checkpoint
+from crossband.training.loop import Run, StepResult
+from crossband.training.recipe import Recipe
+from crossband.training.run_log import append_row, read_rows
+from crossband.training.validate import measure
+
+MakeRun = Callable[..., Run]
+OF_THE_CLOCK = {"seconds", "validated_seconds"}
+
+
+def assert_equal(one: object, other: object, where: str = "") -> None:
+    """Two states, tensors bit for bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list) and isinstance(other, list):
+        assert len(one) == len(other), where
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_equal(a, b, f"{where}/{number}")
+    elif isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+def state(run: Run) -> dict[str, Any]:
+    """What the checkpoint holds, but for the time it took."""
+    found = read_checkpoint(run.folder / CHECKPOINT)
+    return {key: value for key, value in found.items() if key not in OF_THE_CLOCK}
+
+
+def cost(run: Run) -> float:
+    """Rate and distortion of the weights as they are, on the validation pictures."""
+    (joint, _) = measure(run.codec, run.validation.pairs, "cpu", qualities=(24,))
+    error = 10 ** (-joint.visible_psnr / 10) + 10 ** (-joint.infrared_psnr / 10)
+    weight = float(loop.lagrangian(torch.tensor(24)))
+    return joint.visible_bpp + joint.infrared_bpp + weight * 255**2 * error
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int, what: Callable[[], object]) -> None:
+    """Does something at the end of the step of that number of a process."""
+    step, taken = Run.step, iter(range(1, 1_000_000))
+
+    def counted(run: Run) -> StepResult:
+        result = step(run)
+        if next(taken) == steps:
+            what()
+        return result
+
+    monkeypatch.setattr(Run, "step", counted)
+
+
+# ---------------------------------------------------------------------------- learning, resuming
+
+
+def test_60_steps_lower_the_loss_and_30_and_30_resumed_ones_are_the_same_bit_for_bit(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = new_run("whole")
+    before = cost(whole)
+    assert whole.train(progress=False).step == 60
+    assert cost(whole) < 0.8 * before
+
+    with monkeypatch.context() as patch:
+        stop_after(patch, 30, lambda: signal.raise_signal(signal.SIGINT))
+        progress = new_run("halves").train(progress=False)
+    assert (progress.step, progress.interrupted) == (30, True)
+    torch.rand(7)
+    resumed = new_run("halves")
+    assert resumed.step_number == 30
+    progress = resumed.train(progress=False)
+    assert (progress.step, progress.interrupted) == (60, False)
+    assert_equal(state(resumed), state(whole))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock on which every step takes a minute and everything else no time."""
+    ticking = SimpleNamespace(now=1000.0)
+    ticking.monotonic = lambda: ticking.now
+    step = Run.step
+
+    def slow(run: Run) -> StepResult:
+        ticking.now += 60
+        return step(run)
+
+    monkeypatch.setattr(Run, "step", slow)
+    monkeypatch.setattr(loop, "time", ticking)
+    return ticking
+
+
+def test_two_half_budgets_are_one_whole_budget(new_run: MakeRun, clock: SimpleNamespace) -> None:
+    options = {"steps": 24, "validate_minutes": 7.5, "checkpoint_minutes": 3.0}
+    whole = new_run("whole", **options)
+    assert whole.train(minutes=11.5, progress=False).step == 12
+    for step in (6, 12):
+        half = new_run("half", **options)
+        progress = half.train(minutes=5.5, progress=False)
+        assert (progress.step, progress.minutes) == (step, 6.0)
+    assert_equal(state(half), state(whole))
+    assert half.seconds == whole.seconds == 720.0
+    # Validation counts the minutes of the run, not of the session.
+    for run in (whole, half):
+        assert [row["step"] for row in read_rows(run.folder) if "validation" in row] == [8]
+
+
+def test_steps_count_as_the_recipe_says_and_a_finished_run_stays_as_it_is(
+    new_run: MakeRun,
+) -> None:
+    run = new_run(steps=3)
+    assert run.train(progress=False).step == 3
+    rows = read_rows(run.folder)
+    again = new_run(steps=3)
+    progress = again.train(progress=False)
+    assert (progress.step, progress.loss) == (3, None)
+    added = read_rows(run.folder)[len(rows) :]
+    assert ["data" in row for row in added] == [True]
+
+
+def test_a_checkpoint_of_the_first_version_is_resumed(new_run: MakeRun) -> None:
+    run = new_run(steps=4)
+    run.step()
+    run.save()
+    path = run.folder / CHECKPOINT
+    old = read_checkpoint(path)
+    for key in ("bad_in_row", "seconds", "validated_step", "validated_seconds"):
+        del old[key]
+    torch.save(old, path)
+    assert new_run(steps=4).train(progress=False).step == 4
+
+
+def test_the_log_holds_data_steps_and_validation_rows(new_run: MakeRun) -> None:
+    run = new_run(steps=4)
+    run.train(progress=False)
+    data, steps, validation = read_rows(run.folder)
+    assert data["step"] == 0
+    assert data["data"] == run.store.report.to_row()
+    assert steps.keys() == {
+        *("step", "minutes", "loss", "bpp", "psnr"),
+        *("learning_rate", "seconds_per_step", "skipped_steps"),
+    }
+    assert (steps["step"], steps["skipped_steps"], steps["learning_rate"]) == (4, 0, 0.0)
+    points = validation["validation"]
+    assert isinstance(points, list)
+    assert {(point["source"], point["mode"]) for point in points} == {
+        (".", "joint"),
+        (".", "alone"),
+    }
+    assert [point["quality_index"] for point in points if point["mode"] == "joint"] == [
+        *(4, 10, 16, 24, 40)
+    ]
+    for point in points:
+        assert 0 < point["visible_bpp"] < 50 and 0 < point["infrared_bpp"] < 50
+        assert 10 < point["visible_psnr"] < 70 and 10 < point["infrared_psnr"] < 70
+    rates = [point["visible_bpp"] for point in points if point["mode"] == "joint"]
+    assert rates == sorted(rates)
+
+
+def test_the_learning_rate_rises_and_falls_to_zero(new_run: MakeRun, recipe: Recipe) -> None:
+    run = new_run()
+    rates = [run.learning_rate(step) for step in range(recipe.steps + 1)]
+    assert rates[0] == pytest.approx(recipe.learning_rate / recipe.warmup_steps)
+    assert max(rates) == recipe.learning_rate
+    assert rates[-1] == 0.0
+    constant = new_run("constant", warmup_steps=0, decay_share=0.0)
+    assert {constant.learning_rate(step) for step in range(60)} == {recipe.learning_rate}
+
+
+def test_a_bar_is_shown_when_asked_for_and_not_needed(
+    new_run: MakeRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(steps=4)
+    run.train(minutes=0, progress=True)
+    assert "1/4" in capsys.readouterr().err
+    importing = builtins.__import__
+
+    def without_tqdm(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "tqdm":
+            raise ImportError(name)
+        return importing(name, *rest, **more)
+
+    monkeypatch.delitem(sys.modules, "tqdm", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_tqdm)
+    assert run.train(minutes=0, progress=True).step == 2
+    assert capsys.readouterr().err == ""
+
+
+# --------------------------------------------------------------------------------------- Ctrl-C
+
+
+def test_ctrl_c_in_a_validation_leaves_it_out_and_writes_a_checkpoint(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(steps=9, validate_minutes=0.0)
+
+    def interrupted(*_: object, stopped: Callable[[], bool], **__: object) -> list[object]:
+        signal.raise_signal(signal.SIGINT)
+        assert stopped()
+        return []
+
+    monkeypatch.setattr(loop, "measure", interrupted)
+    progress = run.train(progress=False)
+    assert (progress.step, progress.interrupted) == (1, True)
+    assert new_run(steps=9, validate_minutes=0.0).step_number == 1
+    assert not any("validation" in row for row in read_rows(run.folder))
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_handler_is_put_back(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(steps=9)
+    run.save()
+    before = signal.getsignal(signal.SIGINT)
+
+    def impatient() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    stop_after(monkeypatch, 2, impatient)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(progress=False)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert new_run(steps=9).step_number == 0
+    assert not list(run.folder.glob("*.part"))
+
+
+# ------------------------------------------------------------------------------------- bad input
+
+
+def test_another_recipe_is_refused_and_what_differs_is_named(new_run: MakeRun) -> None:
+    run = new_run(steps=4)
+    run.save()
+    before = (run.folder / CHECKPOINT).read_bytes()
+    with pytest.raises(TrainingError) as caught:
+        new_run(steps=5)
+    assert "holds a run of another recipe (steps: 4 before, 5 now)" in str(caught.value)
+    assert "--from" in str(caught.value)
+    assert (run.folder / CHECKPOINT).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 half a zip"])
+def test_a_damaged_checkpoint_is_refused(new_run: MakeRun, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / CHECKPOINT).write_bytes(content)
+    with pytest.raises(TrainingError) as caught:
+        new_run()
+    assert "not a checkpoint, or a damaged one" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_checkpoint_is_refused(new_run: MakeRun) -> None:
+    run = new_run()
+    run.save()
+    path = run.folder / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(TrainingError, match="not a checkpoint, or a damaged one"):
+        new_run()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("file write failed\nC++")],
+    ids=["the system's error", "torch's error"],
+)
+def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run = new_run(steps=9, checkpoint_minutes=0.0)
+    run.train(minutes=0, progress=False)
+    before = (run.folder / CHECKPOINT).read_bytes()
+
+    def full(state: object, file: Any) -> None:
+        file.write(b"half of it")
+        raise error
+
+    monkeypatch.setattr(checkpoints.torch, "save", full)
+    with pytest.raises(TrainingError) as caught:
+        run.train(progress=False)
+    assert "checkpoint not written (" in str(caught.value)
+    assert "the previous one is kept" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (run.folder / CHECKPOINT).read_bytes() == before
+    assert not list(run.folder.glob("*.part"))
+    assert new_run(steps=9, checkpoint_minutes=0.0).step_number == 1
+
+
+def test_a_folder_that_cannot_be_made_is_named(new_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(TrainingError, match="the run cannot be kept there"):
+        new_run()
+
+
+def test_bad_data_leaves_no_folder_behind(new_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError):
+        new_run(data=tmp_path / "nothing")
+    assert not (tmp_path / "run").exists()
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Makes the loss of these draws not a number."""
+    draw, drawn = loop.Sampler.draw, iter(range(1_000_000))
+
+    def poisoned(sampler: Any, count: int) -> Any:
+        batch = draw(sampler, count)
+        if next(drawn) in steps:
+            batch.visible[0, 0, 0, 0] = float("nan")
+        return batch
+
+    monkeypatch.setattr(loop.Sampler, "draw", poisoned)
+
+
+def test_non_finite_steps_are_skipped_and_counted(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(steps=6)
+    poison(monkeypatch, 1, 3)
+    before = {name: value.clone() for name, value in run.codec.state_dict().items()}
+    assert run.step().finite
+    after_first = {name: value.clone() for name, value in run.codec.state_dict().items()}
+    assert any(not torch.equal(before[name], after_first[name]) for name in before)
+    assert not run.step().finite
+    assert_equal(dict(run.codec.state_dict()), after_first)
+    progress = run.train(progress=False)
+    assert (progress.step, progress.skipped_steps) == (6, 2)
+    assert all(torch.isfinite(value).all() for value in run.codec.state_dict().values())
+    rows = [row for row in read_rows(run.folder) if "loss" in row]
+    assert rows[-1]["skipped_steps"] == 2
+    assert isinstance(rows[-1]["loss"], float)
+
+
+def test_twenty_non_finite_steps_in_a_row_stop_the_run(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run()
+    run.save()
+    poison(monkeypatch, *range(2, 12), *range(13, 33))
+    with pytest.raises(TrainingError, match="20 non-finite steps in a row up to step 32;"):
+        run.train(progress=False)
+    assert new_run().step_number == 0
+
+
+def test_half_a_row_in_the_log_is_passed_over(tmp_path: Path) -> None:
+    append_row(tmp_path, {"step": 1})
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 2, "lo\n[1]\n')
+    append_row(tmp_path, {"step": 3})
+    assert [row["step"] for row in read_rows(tmp_path)] == [1, 3]
+
+
+def test_bad_validation_pictures_are_noted_before_the_first_step(
+    new_run: MakeRun, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    for split, names in (("train", "a"), ("val", "abc")):
+        for camera in ("vis", "ir"):
+            (data / split / camera).mkdir(parents=True)
+            for name in names:
+                noise = np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)
+                Image.fromarray(noise).save(data / split / camera / f"{name}.png")
+    (data / "val" / "vis" / "b.png").write_bytes(b"no picture")
+    Image.new("L", (64, 80)).save(data / "val" / "ir" / "c.png")
+    (data / "empty").mkdir()
+    run = new_run(data=data, validation_sources={".": 3, "empty": 2})
+    assert len(run.validation.pairs) == 1
+    said = "\n".join(run.notes)
+    for part in ("./val/b cannot be read", "./val/c has two sizes", "empty has no val pair"):
+        assert part in said
