@@ -93,7 +93,7 @@ def start_up() -> str:
 
 def integer_path() -> str:
     """What rule 1 costs."""
-    found = json.loads((RESULTS / "integer-path.json").read_text(encoding="utf-8"))
+    found = json.loads((RESULTS / "integer-path.json").read_text(encoding="utf-8"))["rows"]
     head = "| data set | pairs | quality | file | float estimate | cost |\n" + _RULE * 6 + "|\n"
     return head + "".join(
         f"| {row['dataset']} | {row['pairs']} | {row['quality']:g} |"

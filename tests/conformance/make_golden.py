@@ -51,7 +51,7 @@ class Case:
 CASES = (
     Case(
         "pair-of-two-sizes",
-        synthetic_pair(visible=(64, 96), infrared=(60, 81), infrared_bit_depth=14, seed=1),
+        synthetic_pair(visible=(64, 96), infrared=(40, 117), infrared_bit_depth=14, seed=1),
         # Effort 1 does not try the second picture alone: it is conditional for sure.
         {"quality": 40, "effort": 1},
     ),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import numpy as np
@@ -172,12 +173,10 @@ def test_garbage_gives_wrong_symbols_or_an_error(data, indices):
 @pytest.mark.parametrize("byte", [0x00, 0x55, 0xFF])
 @pytest.mark.parametrize("index", [0, 31, 63])
 def test_garbage_costs_no_more_time_than_symbols(byte, index):
-    start = time.perf_counter()
-    try:
+    start = time.process_time()
+    with contextlib.suppress(CorruptStream):
         SymbolReader(bytes([byte]) * 100_000, MODELS).get(int32([index] * 20_000))
-    except CorruptStream:
-        pass
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("length", [30, 31])

@@ -99,6 +99,26 @@ def test_the_order_of_summation_does_not_matter():
         assert torch.equal(IntegerPointwise(layer).finish(sum(blocks)), first)
 
 
+@pytest.mark.parametrize("kind", [IntegerPointwise, IntegerDepthwise])
+def test_one_unit_of_a_sum_of_thirty_bits_decides(kind):
+    """Which float32 could not hold."""
+    activation = torch.arange(-TOP, TOP, 97)
+    result = torch.arange(len(activation)) - len(activation) // 2
+    # One channel for each case: the sum is half a step above `result`, or one less than that.
+    half = (result << 15) + (1 << 14)
+    for below in (0, 1):
+        bias = half - below - TOP * activation
+        weight = torch.zeros(len(activation), 9, dtype=torch.int64)
+        weight[:, 4] = TOP
+        shown = activation[None, None, None]
+        if kind is IntegerPointwise:
+            weight, shown = torch.diag(weight[:, 4]), activation[None]
+        layer = IntegerWeights(
+            weight.to(torch.int16), bias.to(torch.int32), torch.full(bias.shape, 15).to(torch.uint8)
+        )
+        assert torch.equal(kind(layer)(shown.double()).flatten(), (result + 1 - below).double())
+
+
 @pytest.mark.parametrize(
     ("total", "shift", "result"),
     [(5, 1, 3), (-5, 1, -2), (4, 3, 1), (3, 3, 0), (-4, 3, 0), (-5, 3, -1), (7, 0, 7)],

@@ -369,6 +369,16 @@ def test_tables_are_equal_one_by_one_and_as_a_batch(asked):
         assert all_equal(alone, tuple(tensor[one] for tensor in together))
 
 
+def test_a_partner_on_a_finer_grid_is_read_at_the_nearest_positions(asked):
+    model, (side, seen, signal) = asked
+    values = torch.randint(-2000, 2001, (*signal.shape[:3], seen.signal.shape[3])).double()
+    same = Partner(values, seen.coefficients)
+    finer = Partner(values.repeat_interleave(2, 1).repeat_interleave(3, 2), seen.coefficients)
+    assert all_equal(
+        predictions(model, side, same, signal), predictions(model, side, finer, signal)
+    )
+
+
 def relaid(tensor: Tensor, layout: str) -> Tensor:
     """The same values in another order in memory."""
     if layout == "channels first":

@@ -165,7 +165,7 @@ def test_weights_of_another_shape_are_refused_with_the_key_that_differs(
 ) -> None:
     wider = replace(recipe.codec, entropy_width=48)
     for start in (trained, weights):
-        with pytest.raises(TrainingError, match="has entropy_width = 48, the weights of .* 32;"):
+        with pytest.raises(TrainingError, match=r"has entropy_width = 48, the weights of .* 32;"):
             new_run("wider", start=start, codec=wider)
 
 

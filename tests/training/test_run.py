@@ -83,7 +83,7 @@ def test_60_steps_lower_the_loss_and_30_and_30_resumed_ones_are_the_same_bit_for
     whole = new_run("whole")
     before = cost(whole)
     assert whole.train(progress=False).step == 60
-    assert cost(whole) < 0.8 * before
+    assert cost(whole) < 0.9 * before
 
     with monkeypatch.context() as patch:
         stop_after(patch, 30, lambda: signal.raise_signal(signal.SIGINT))
@@ -281,13 +281,35 @@ def test_a_truncated_checkpoint_is_refused(new_run: MakeRun) -> None:
         new_run()
 
 
+def system_refuses() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def torch_refuses_for_that() -> None:
+    """What `torch.save` does: closing its archive fails because writing to it did."""
+    try:
+        system_refuses()
+    finally:
+        raise RuntimeError("unexpected pos 704 vs 598\nat some line")
+
+
+def torch_refuses() -> None:
+    raise RuntimeError("file write failed\nat some line")
+
+
 @pytest.mark.parametrize(
-    "error",
-    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("file write failed\nC++")],
-    ids=["the system's error", "torch's error"],
+    ("refuse", "why"),
+    [
+        (system_refuses, "the disk is full: make room"),
+        (torch_refuses_for_that, "the disk is full: make room"),
+        (torch_refuses, "file write failed: see the disk"),
+    ],
 )
 def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
-    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch, error: Exception
+    new_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+    refuse: Callable[[], None],
+    why: str,
 ) -> None:
     run = new_run(steps=9, checkpoint_minutes=0.0)
     run.train(minutes=0, progress=False)
@@ -295,12 +317,12 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
 
     def full(state: object, file: Any) -> None:
         file.write(b"half of it")
-        raise error
+        refuse()
 
     monkeypatch.setattr(checkpoints.torch, "save", full)
     with pytest.raises(TrainingError) as caught:
         run.train(progress=False)
-    assert "checkpoint not written (" in str(caught.value)
+    assert f"checkpoint not written ({why}" in str(caught.value)
     assert "the previous one is kept" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (run.folder / CHECKPOINT).read_bytes() == before
@@ -357,8 +379,8 @@ def test_twenty_non_finite_steps_in_a_row_stop_the_run(
 ) -> None:
     run = new_run()
     run.save()
-    poison(monkeypatch, *range(2, 12), *range(13, 33))
-    with pytest.raises(TrainingError, match="20 non-finite steps in a row up to step 32;"):
+    poison(monkeypatch, *range(1, 4), *range(5, 25))
+    with pytest.raises(TrainingError, match="20 non-finite steps in a row up to step 24;"):
         run.train(progress=False)
     assert new_run().step_number == 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the partner adds: nothing at the start, nothing where it is missing, nothing from outside."""
+"""What the partner adds: nothing at the start, where it is missing, or from outside of it."""
 
 from __future__ import annotations
 

@@ -73,4 +73,7 @@ def measure(
             count, before, estimate = found.get((task.dataset, quality), (0, 0, 0.0))
             found[task.dataset, quality] = (count + 1, before + streams, estimate + bits)
         report(f"{task.dataset} {task.path.name}")
-    return [IntegerCost(*key, *values) for key, values in found.items()]
+    return [
+        IntegerCost(dataset, quality, pairs, bits, estimate)
+        for (dataset, quality), (pairs, bits, estimate) in found.items()
+    ]

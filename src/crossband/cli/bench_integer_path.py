@@ -32,7 +32,8 @@ def integer_path(
     qualities = (10.0, 30.0, 50.0, 80.0)
     found = measure(chosen_tasks(data, sets, None), qualities, report=complain)
     if json:
-        print_json([{**asdict(each), "cost_percent": each.cost_percent} for each in found])
+        rows = [{**asdict(each), "cost_percent": each.cost_percent} for each in found]
+        print_json({"rows": rows})
         return ExitCode.DONE
     for each in found:
         print(f"{each.dataset:12} quality {each.quality:3g}: {each.cost_percent:+.2f} %")

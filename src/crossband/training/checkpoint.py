@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import pickle
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,11 @@ from crossband.training.recipe import Recipe, recipe_from_mapping
 CHECKPOINT = "checkpoint.pt"
 """Its name in the folder of a run."""
 _KEYS = ("recipe", "step", "codec", "average", "optimizer", "random", "sampler")
+_STUMBLES = (
+    *(OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile),
+)
+"""What torch raises on other files, by where its unpickler comes to a stop."""
 
 
 def read_checkpoint(path: Path, *, device: str = "cpu") -> dict[str, Any]:
@@ -33,9 +37,7 @@ def read_checkpoint(path: Path, *, device: str = "cpu") -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         missing = [key for key in _KEYS if key not in state]
-    except (OSError, RuntimeError, EOFError, TypeError, KeyError, ValueError) as error:
-        raise TrainingError(_damaged(path, error)) from None
-    except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except _STUMBLES as error:
         raise TrainingError(_damaged(path, error)) from None
     if missing:
         raise TrainingError(_damaged(path, f"it has no '{missing[0]}'"))
@@ -70,18 +72,20 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch turns some of the system's errors into its own
         kept = "the previous one is kept" if path.exists() else "there is none yet"
-        raise TrainingError(
-            f"{path}: checkpoint not written ({explain(error, path)}); {kept}"
-        ) from (error)
+        raise TrainingError(f"{path}: checkpoint not written ({explain(error)}); {kept}") from (
+            error
+        )
     finally:
         partial.unlink(missing_ok=True)
 
 
-def explain(error: OSError | RuntimeError, path: Path) -> str:
+def explain(error: OSError | RuntimeError) -> str:
     """Why a file could not be written, and what to do."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(path.parent).free
-        return f"the disk is full, {free:,} bytes are free: make room"
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: make room, or see the folder's permissions"
-    return f"{str(error).splitlines()[0][:120]}: make room, or see the folder's permissions"
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__  # torch's writer fails again when it is closed
+    if cause is None:
+        return f"{str(error).splitlines()[0][:120]}: see the disk and the folder's permissions"
+    if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: make room"
+    return f"{cause.strerror or cause}: see the disk and the folder's permissions"

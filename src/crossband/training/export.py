@@ -92,7 +92,7 @@ def write_weights(
             os.fsync(file.fileno())
         partial.replace(destination)
     except OSError as error:
-        raise OutputError(f"{destination}: not written ({explain(error, destination)})") from error
+        raise OutputError(f"{destination}: not written ({explain(error)})") from error
     finally:
         partial.unlink(missing_ok=True)
     return len(data)

@@ -24,7 +24,7 @@ def append_row(run: Path, row: dict[str, object]) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, allow_nan=False) + "\n")
     except OSError as error:
-        raise TrainingError(f"{path}: not written ({explain(error, path)})") from error
+        raise TrainingError(f"{path}: not written ({explain(error)})") from error
 
 
 def read_rows(run: Path) -> list[dict[str, object]]:
