@@ -189,3 +189,21 @@ def test_integers_stay_where_float64_is_exact(request, fixture):
         assert tables.step.signal.min() > 0 and tables.step.mean.min() > 0
         for index in (tables.hyper_index, torch.from_numpy(entropy.coefficient_index)):
             assert index.min() >= 0 and index.max() < TABLE_COUNT
+
+
+@pytest.mark.xfail(
+    reason="the interim weights' priors learned nothing of the partner; remove with the next ones"
+)
+@pytest.mark.parametrize("modality", list(Modality))
+def test_no_branch_to_the_partner_stayed_as_silent_as_it_started(base_codec, modality):
+    part = base_codec.model.get(modality)
+    synthesis, analysis = part.transforms.synthesis, part.transforms.analysis
+    for layer in (
+        part.entropy.prior.partner_out,
+        part.transforms.alignment.predict,
+        analysis.context.leave,
+        synthesis.context.leave,
+        synthesis.look_deep.leave,
+        synthesis.look_wide.leave,
+    ):
+        assert layer.weight.any()

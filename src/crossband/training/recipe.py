@@ -50,6 +50,7 @@ class Recipe:
     """
 
     name: str = "first"
+    """What its runs and weights are told apart by."""
     steps: int = 25_000
     """The learning rate is decayed to zero over these."""
     batch: int = 8
