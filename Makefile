@@ -4,6 +4,7 @@
 #   make demo     render a pair, encode, decode, compare with JPEG, WebP and AVIF
 #   make test     lint, then the tests
 #   make lint     formatting, style, types
+#   make figures  write the numbers of README and docs from results/
 #   make clean    remove .venv and caches
 #
 # Another Python:      make demo PYTHON=/usr/local/bin/python3.12
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint clean
+.PHONY: demo test lint figures clean
 
 TORCH ?= torch==2.13.0
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -31,6 +32,9 @@ lint: $(VENV)/.ready-test
 	@$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+figures: $(VENV)/.ready-test
+	@$(VENV)/bin/python scripts/figures.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -49,7 +49,7 @@ def _against(reference: str, codecs: tuple[str, ...]) -> str:
 
 def stills() -> str:
     """Everything against x265."""
-    return _against("x265", ("crossband", "crossband-alone", "crossband-reversed", "vvenc"))
+    return _against("x265", ("crossband", "crossband-alone", "vvenc"))
 
 
 def stills_vvenc() -> str:
@@ -59,7 +59,7 @@ def stills_vvenc() -> str:
 
 def stills_joint() -> str:
     """What the partner gives: joint against the same weights alone."""
-    return _against("crossband-alone", ("crossband", "crossband-reversed"))
+    return _against("crossband-alone", ("crossband",))
 
 
 def stills_points() -> str:

@@ -33,6 +33,8 @@ _MOST_BAD_STEPS = 20
 _STEPS_A_ROW = 50
 """Steps that one row of the log averages."""
 _MIDDLE_LAGRANGIAN = 0.02
+_COST_FLOOR = 2e-3
+"""Bits a pixel below which a crop's cost stops counting relatively: blank sky."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,10 @@ class Run:
         ):
             rate = self._bits(one) / pixels
             error = (one.picture - true).square().mean((1, 2, 3))
-            loss = loss + share * (balance * (rate + weight * 255**2 * error)).mean()
+            cost = rate + weight * 255**2 * error
+            # A small cost is as hard to halve as a large one, and BD-rate counts it as much.
+            relative = torch.log(cost + _COST_FLOOR)
+            loss = loss + share * torch.lerp(balance * cost, relative, recipe.log_share).mean()
             bpp = bpp + rate.detach().mean()
             psnr = psnr - 5 * torch.log10(error.detach().clamp(min=1e-9)).mean()
         self.optimizer.zero_grad(set_to_none=True)

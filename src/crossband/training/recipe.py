@@ -27,6 +27,7 @@ _ALLOWED: dict[str, tuple[float, float]] = {
     "quality_low": (0, 63),
     "quality_high": (0, 63),
     "quality_bias": (0, math.inf),
+    "log_share": (0, 1),
     "visible_weight": (0, math.inf),
     "infrared_weight": (0, math.inf),
     "alone_share": (0, 1),
@@ -75,6 +76,8 @@ class Recipe:
     """Exponent of the uniform draw: 1.5 puts half of the crops below index 22, about 37 dB."""
     rate_balance: float = 0.4
     """Losses are weighted by lagrangian^-balance: else the near-lossless steps drown the rest."""
+    log_share: float = 0.0
+    """Of the loss that is the logarithm of each crop's cost: 1 counts all contents alike."""
     visible_weight: float = 1.0
     """Weight of the visible picture's loss."""
     infrared_weight: float = 1.0
