@@ -191,9 +191,6 @@ def test_integers_stay_where_float64_is_exact(request, fixture):
             assert index.min() >= 0 and index.max() < TABLE_COUNT
 
 
-@pytest.mark.xfail(
-    reason="the interim weights' priors learned nothing of the partner; remove with the next ones"
-)
 @pytest.mark.parametrize("modality", list(Modality))
 def test_no_branch_to_the_partner_stayed_as_silent_as_it_started(base_codec, modality):
     part = base_codec.model.get(modality)
