@@ -119,4 +119,5 @@ def test_the_doctor_finds_nothing_vital_missing(
     answer: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     checks = answer("doctor")["checks"]
-    assert {"weights base", "self-test"} <= {check["name"] for check in checks}
+    wanted = {"weights base", "self-test", "golden file"}
+    assert wanted <= {check["name"] for check in checks}
