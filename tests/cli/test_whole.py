@@ -121,3 +121,19 @@ def test_the_doctor_finds_nothing_vital_missing(
     checks = answer("doctor")["checks"]
     wanted = {"weights base", "self-test", "golden file"}
     assert wanted <= {check["name"] for check in checks}
+
+
+def test_a_file_made_with_own_weights_decodes_only_with_them_named(
+    scene: Pair, tiny_weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert scene.visible is not None
+    write(scene.visible, tmp_path / "visible.png")
+    coded = tmp_path / "own.xb"
+    own = ("--model", str(tiny_weights))
+    picture = str(tmp_path / "visible.png")
+    assert main(["encode", "--visible-only", picture, "-o", str(coded), *own]) == 0
+    assert main(["decode", str(coded), "-o", str(tmp_path)]) == 3
+    assert "--model FILE" in capfd.readouterr().err
+    assert main(["decode", str(coded), "-o", str(tmp_path), *own]) == 0
+    assert main(["verify", str(coded), *own]) == 0
+    assert (tmp_path / "own.visible.png").is_file()

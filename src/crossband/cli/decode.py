@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from crossband.cli.options import Force, Json
+from crossband.cli.options import CodedWith, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, print_json
 from crossband.cli.streams import (
     STANDARD,
@@ -52,6 +52,7 @@ def decode(
             metavar="FORMAT", help="png, tiff or webp; all lossless, webp holds 8 bits only."
         ),
     ] = "png",
+    model: CodedWith = None,
     force: Force = False,
     json: Json = False,
 ) -> ExitCode:
@@ -91,7 +92,7 @@ def decode(
 
     started = time.perf_counter()
     with working("loading weights"):
-        codec = Codecs().of(data)
+        codec = Codecs().of(data, model)
     loaded = time.perf_counter()
     with working("decoding"):
         pair = codec.decode(data, only=wanted)

@@ -9,6 +9,14 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
+CodedWith = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|FILE",
+        help="Weights that the file was made with, if they are not shipped ones.",
+    ),
+]
 DropAlpha = Annotated[
     bool, typer.Option("--drop-alpha", help="Leave transparency out instead of refusing it.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossband.cli.options import Json
+from crossband.cli.options import CodedWith, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import STANDARD, read_coded, shown_name, working
 from crossband.errors import CrossbandError
@@ -25,6 +25,7 @@ def verify(
         typer.Argument(metavar="FILE...", help="Crossband files; - for standard input."),
     ],
     *,
+    model: CodedWith = None,
     json: Json = False,
 ) -> ExitCode:
     """Check files: every checksum of the bytes, and that of every decoded symbol.
@@ -42,7 +43,7 @@ def verify(
         try:
             with working(f"verifying {number} of {len(files)}: {shown_name(name)}"):
                 data = read_coded(name)
-                codecs.of(data).verify(data)
+                codecs.of(data, model).verify(data)
         except CrossbandError as error:
             prefix = "" if str(error).startswith(shown_name(name)) else f"{shown_name(name)}: "
             complain(f"{prefix}{error}")

@@ -23,14 +23,20 @@ class Codecs:
             self._loaded[name] = crossband.load(name)
         return self._loaded[name]
 
-    def of(self, data: bytes) -> Codec:
+    def of(self, data: bytes, model: str | None = None) -> Codec:
         """The codec whose weights the file names; the default one when they are not here.
 
         The default one then tells which weights are missing.
+
+        Args:
+            data: a coded file.
+            model: name or file of the weights to take instead.
 
         Raises:
             StreamError: the bytes are damaged, of a newer version, or something else.
         """
         from crossband.cli.facts import weights_name
 
+        if model is not None:
+            return self.by_name(model)
         return self.by_name(weights_name(crossband.info(data).weights_id) or "base")

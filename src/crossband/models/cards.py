@@ -83,5 +83,5 @@ def find(weights_id: bytes) -> ModelCard:
     here = ", ".join(f"{name} ({describe(name).weights_id})" for name in names()) or "none"
     raise MissingWeights(
         f"the file was made with weights {weights_id.hex()}, which are not here; here are {here}:"
-        " install the crossband release that made it, or load its weight file and decode with that"
+        " install the crossband release that made it, or name its weight file (decode --model FILE)"
     )
