@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from crossband.codec import Codec
+    from crossband.models.settings import CodecSettings
     from crossband.training.network import TrainableCodec
 
 SEED = 20_220_619
@@ -46,20 +47,11 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_trainable() -> TrainableCodec:
-    """A codec of 1 M weights in which no branch is silent: random where training starts at zero.
-
-    Its tables fit road scenes, so its files cost what such files cost.
-    """
-    import torch
-
+def tiny_settings() -> CodecSettings:
+    """The shape of a codec of 1 M weights."""
     from crossband.models.settings import CodecSettings
-    from crossband.pair import Modality
-    from crossband.prepare import geometry, prepare
-    from crossband.testing import synthetic_pair
-    from crossband.training.network import TrainableCodec
 
-    settings = CodecSettings(
+    return CodecSettings(
         visible_channels=32,
         visible_deep_channels=64,
         visible_latents=48,
@@ -68,9 +60,24 @@ def tiny_trainable() -> TrainableCodec:
         infrared_latents=40,
         entropy_width=32,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_trainable(tiny_settings: CodecSettings) -> TrainableCodec:
+    """A small codec in which no branch is silent: random where training starts at zero.
+
+    Its tables fit road scenes, so its files cost what such files cost.
+    """
+    import torch
+
+    from crossband.pair import Modality
+    from crossband.prepare import geometry, prepare
+    from crossband.testing import synthetic_pair
+    from crossband.training.network import TrainableCodec
+
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(SEED)
-        codec = TrainableCodec(settings)
+        codec = TrainableCodec(tiny_settings)
         spread = {}
         scene = synthetic_pair(visible=(96, 128), infrared=(96, 128), seed=1)
         for modality in Modality:

@@ -13,6 +13,7 @@ from crossband.entropy.tables import (
     SPREAD_LOW,
     TABLE_COUNT,
     SymbolTables,
+    bounded,
     logistic_tables,
     symbol_bits,
 )
@@ -116,3 +117,26 @@ def test_good_tables_are_taken():
 def test_bad_tables_are_refused(change, complaint):
     with pytest.raises(ValueError, match=complaint):
         SymbolTables(GOOD[0], change(GOOD[1]))
+
+
+@pytest.mark.parametrize("index", [-30.0, -1.0, 0.0, 10.0])
+def test_a_symbol_far_out_pulls_its_mean_nearer_and_its_table_wider(index: float) -> None:
+    """Where the cost is that of the rarest symbol whatever one does, training stood still."""
+    residual = torch.tensor([9.0], requires_grad=True)
+    table = torch.tensor([index], requires_grad=True)
+    bits = symbol_bits(residual, table)
+    assert bits.item() == pytest.approx(FREQUENCY_BITS, abs=0.1)
+    bits.sum().backward()  # type: ignore[no-untyped-call]
+    assert residual.grad is not None and residual.grad.item() > 1
+    assert table.grad is not None and table.grad.item() < -0.1
+
+
+@pytest.mark.parametrize(("value", "gradient", "passed"), [
+    (-1.0, 1.0, 0.0), (-1.0, -1.0, -1.0), (0.5, 1.0, 1.0), (3.0, -1.0, 0.0), (3.0, 1.0, 1.0),
+])  # fmt: skip
+def test_a_bound_lets_pass_what_leads_back_inside(
+    value: float, gradient: float, passed: float
+) -> None:
+    values = torch.tensor([value], requires_grad=True)
+    (bounded(values, 0.0, 2.0) * gradient).sum().backward()  # type: ignore[no-untyped-call]
+    assert values.grad is not None and values.grad.item() == passed

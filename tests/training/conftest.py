@@ -17,16 +17,6 @@ from crossband.testing import synthetic_pair
 from crossband.training.loop import Run
 from crossband.training.recipe import Recipe
 
-TINY = CodecSettings(
-    visible_channels=32,
-    visible_deep_channels=48,
-    visible_latents=32,
-    infrared_channels=32,
-    infrared_deep_channels=48,
-    infrared_latents=32,
-    entropy_width=32,
-)
-
 
 def write_pairs(folder: Path, count: int, *, size: tuple[int, int] = (72, 80)) -> Path:
     """The two-folder layout: visible/000.png and infrared/000.png, and so on."""
@@ -47,22 +37,23 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def recipe() -> Recipe:
+def recipe(tiny_settings: CodecSettings) -> Recipe:
     """Sixty steps of two crops of 64x64 at one quality."""
     return Recipe(
         name="tiny",
         steps=60,
         batch=2,
         crop=64,
-        learning_rate=3e-3,
+        learning_rate=5e-3,
         warmup_steps=5,
         ema_decay=0.9,
         quality_low=24,
         quality_high=24,
+        hyper_free_steps=10,
         integer_steps=10,
         sources={".": 1.0},
         validation_sources={".": 1},
-        codec=TINY,
+        codec=tiny_settings,
     )
 
 

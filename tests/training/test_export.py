@@ -160,6 +160,29 @@ def test_training_goes_on_from_a_run_a_checkpoint_and_a_weight_file(
     assert run.train(progress=False).step == 2
 
 
+def test_branches_that_the_weights_lack_are_new_and_add_nothing_yet(
+    weights: Path, new_run: MakeRun, recipe: Any
+) -> None:
+    bare = replace(
+        recipe.codec, channel_alignment=False, spatial_alignment=False, entropy_context=False
+    )
+    without = new_run("without", start=str(weights), codec=bare)
+    without.save()
+    again = new_run("again", start=without.folder)
+    kept, state = without.codec.state_dict(), again.codec.state_dict()
+    assert all(torch.equal(state[name], kept[name]) for name in kept)
+    assert "visible.entropy.prior.partner_in.weight" in state.keys() - kept.keys()
+    for network in (again.codec.visible, again.codec.infrared):
+        assert not network.entropy.lacks_partner_scales()
+    batch = again.sampler.draw(2)
+    pictures = (batch.visible, batch.infrared, torch.tensor([24, 24]))
+    with torch.no_grad():
+        joint = again.codec(*pictures, noise=False)
+        alone = again.codec(*pictures, noise=False, alone=True)
+    assert torch.equal(joint.visible.picture, alone.visible.picture)
+    assert torch.equal(joint.visible.bits, alone.visible.bits)
+
+
 def test_weights_of_another_shape_are_refused_with_the_key_that_differs(
     trained: Path, weights: Path, new_run: MakeRun, recipe: Any
 ) -> None:

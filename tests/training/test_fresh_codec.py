@@ -8,20 +8,10 @@ from crossband.models.settings import CodecSettings
 from crossband.testing import synthetic_pair
 from crossband.training.network import TrainableCodec
 
-SMALL = CodecSettings(
-    visible_channels=64,
-    visible_deep_channels=64,
-    visible_latents=64,
-    infrared_channels=64,
-    infrared_deep_channels=64,
-    infrared_latents=64,
-    entropy_width=32,
-)
 
-
-def test_every_parameter_of_a_fresh_codec_gets_a_gradient() -> None:
+def test_every_parameter_of_a_fresh_codec_gets_a_gradient(tiny_settings: CodecSettings) -> None:
     """Hyper-latents that all rounded to zero once cut the prior off from any gradient."""
-    codec = TrainableCodec(SMALL)
+    codec = TrainableCodec(tiny_settings)
     with torch.no_grad():
         for parameter in codec.parameters():  # what starts at zero hides what comes before it
             if not parameter.any():

@@ -21,18 +21,9 @@ WINDOW, REACH = 4, 3
 
 
 @pytest.fixture(scope="module")
-def start() -> TrainableCodec:
+def start(tiny_settings: CodecSettings) -> TrainableCodec:
     """An untrained codec, as training finds it."""
-    settings = CodecSettings(
-        visible_channels=32,
-        visible_deep_channels=64,
-        visible_latents=48,
-        infrared_channels=32,
-        infrared_deep_channels=48,
-        infrared_latents=40,
-        entropy_width=32,
-    )
-    return TrainableCodec(settings)
+    return TrainableCodec(tiny_settings)
 
 
 def batch() -> dict[str, Tensor]:

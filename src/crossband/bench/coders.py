@@ -5,7 +5,7 @@ x265                 two files, one a picture, both at the same quality
 crossband            one file, infrared first, visible knowing it
 crossband-reversed   one file, visible first, infrared knowing it
 crossband-alone      two files, one a picture, with the same weights
-crossband@NAME       any of the three, with other weights than `base`
+crossband@NAME       any of the three, with other weights than `base`: a name or a weight file
 """
 
 from __future__ import annotations

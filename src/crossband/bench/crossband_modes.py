@@ -42,13 +42,18 @@ class CrossbandCoder:
     name: str
     mode: Mode
     weights: str
-    """Name of the weights."""
+    """Name of the weights, or a weight file."""
 
     def available(self) -> bool:
         """Whether the weights are there."""
         from crossband import models
+        from crossband.errors import PictureError
 
-        return self.weights in models.names()
+        try:
+            models.describe(self.weights)
+        except PictureError:
+            return False
+        return True
 
     def version(self) -> str:
         """Crossband's version and the id of the weights."""

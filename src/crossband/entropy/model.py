@@ -13,12 +13,13 @@ from crossband.entropy.arithmetic import INDEX_GAIN, SIGNAL, RealArithmetic
 from crossband.entropy.fixed_point import RealLayer
 from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Pass, Prior
 from crossband.entropy.settings import EntropySettings
-from crossband.entropy.tables import OCTAVES_PER_TABLE, symbol_bits
+from crossband.entropy.tables import OCTAVES_PER_TABLE, SPREAD_LOW, bounded, symbol_bits
 
 _QUALITY_KNOTS = 8
 _QUALITY_COUNT = 64
-_UNIT_SPREAD_INDEX = 21.0
-"""Table whose standard deviation is about one step."""
+_SIDE_INDEX_LOW, _SIDE_INDEX_HIGH = 8.0, 63.0
+"""Tables of hyper-latents and coefficients: a zero of the narrowest costs 0.02 bits, a one 7. Where
+a one costs 24, what is zero for a while stays so for ever."""
 
 
 class HyperAnalysis(nn.Module):
@@ -32,7 +33,7 @@ class HyperAnalysis(nn.Module):
         self.down_half = nn.Conv2d(4 * narrow, 2 * narrow, 1)
         self.down_quarter = nn.Conv2d(8 * narrow, settings.hyper_channels, 1)
         # Hyper-latents of about one step from the start: smaller ones all round to zero, and the
-        # prior then learns to do without them.
+        # prior then learns to do without them. `calibrate_hyper` does it by measurement.
         nn.init.normal_(self.down_quarter.weight, std=5 / (8 * narrow) ** 0.5)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -73,6 +74,8 @@ class Estimate:
 
     bits: Tensor
     """Latents and hyper-latents, per picture, (batch,)."""
+    hyper_bits: Tensor
+    """Of these, the hyper-latents, (batch,)."""
     coefficient_bits: Tensor
     """Alignment coefficients, per picture, (batch,)."""
     latents: Tensor
@@ -90,9 +93,12 @@ class EntropyModel(nn.Module):
         # Gains above 1 and features above 0: had all hyper-latents rounded to zero, a ReLU of
         # exactly zero would have passed no gradient, ever.
         self.hyper_log_gain = QualityTable(settings.hyper_channels, 1.5)
-        self.hyper_index = QualityTable(settings.hyper_channels, _UNIT_SPREAD_INDEX / INDEX_GAIN)
+        self.hyper_index = QualityTable(settings.hyper_channels, 2.0)
         self.quality_features = QualityTable(settings.width, 0.5)
-        self.coefficient_index = nn.Parameter(torch.full((2 * settings.alignment_channels,), 1.0))
+        self.coefficient_index = nn.Parameter(torch.full((2 * settings.alignment_channels,), 1.5))
+        self.hyper_charge = 1.0
+        """How much of the hyper-latents' cost pulls at them: little at first, until the passes have
+        learned what they are good for."""
 
     def imitate_integers(self, imitate: bool = True) -> None:
         """Makes the prior round as its exported form will, for the last part of a training."""
@@ -119,7 +125,67 @@ class EntropyModel(nn.Module):
             if each.around is not None:
                 each.around.row_gain[:] = gain[: geometry.visible_channels]
         if self.settings.partner_context:
-            self.prior.partner_in.column_gain[:] = 1 / partner_spread.clamp(0.05, 64)
+            self.calibrate_partner(partner_spread)
+
+    @torch.no_grad()
+    def calibrate_partner(self, spread: Tensor) -> None:
+        """The part of `calibrate` that concerns the partner's latents."""
+        self.prior.partner_in.column_gain[:] = 1 / spread.clamp(0.05, 64)
+
+    def lacks_partner_scales(self) -> bool:
+        """Whether the partner's path is new: never calibrated."""
+        return self.settings.partner_context and bool(
+            (self.prior.partner_in.column_gain == 1).all()
+        )
+
+    @torch.no_grad()
+    def calibrate_hyper(self, latents: Tensor, quality_index: Tensor) -> None:
+        """Draws the hyperprior anew, with hyper-latents of two steps down to a tenth of one.
+
+        The features that the passes read keep their mean.
+
+        Args:
+            latents: of a batch, in sample units, (batch, channels, height, width).
+            quality_index: (batch,).
+        """
+        prior, settings = self.prior, self.settings
+        arithmetic = self.arithmetic(torch.ones(1, 1), quality_index)  # no latents in steps here
+        before = self._hyper_features(latents, arithmetic)
+        fresh = EntropyModel(settings).to(latents.device)
+        self.hyper_analysis.load_state_dict(fresh.hyper_analysis.state_dict())
+        for name in ("hyper_in", "hyper_mix", "hyper_up", "half_mix", "half_up", "full_mix"):
+            getattr(prior, name).load_state_dict(getattr(fresh.prior, name).state_dict())
+        self.hyper_log_gain.load_state_dict(fresh.hyper_log_gain.state_dict())
+        prior.full_out.weight.copy_(0.3 * fresh.prior.full_out.weight)
+
+        arithmetic = self.arithmetic(torch.ones(1, 1), quality_index)
+        wanted = 2 * 0.05 ** torch.linspace(0, 1, settings.hyper_channels, device=latents.device)
+        hyper = self.hyper_analysis(latents * SIGNAL) * arithmetic.hyper_gain.movedim(-1, 1)
+        share = wanted / hyper.std((0, 2, 3)).clamp(min=1e-6)
+        last = self.hyper_analysis.down_quarter
+        last.weight *= share[:, None, None, None]
+        assert last.bias is not None
+        last.bias *= share
+        last.bias -= (share * hyper.mean((0, 2, 3))) / arithmetic.hyper_gain.mean((0, 1, 2))
+        index = torch.log2(wanted / SPREAD_LOW) / (OCTAVES_PER_TABLE * INDEX_GAIN)
+        self.hyper_index.knots.copy_(index.expand_as(self.hyper_index.knots))
+        after = self._hyper_features(latents, arithmetic)
+        prior.full_out.bias.add_((before - after).mean((0, 1, 2)) / prior.full_out.row_gain)
+
+    def hyper_is_dead(self, latents: Tensor, quality_index: Tensor) -> bool:
+        """Whether all hyper-latents of a batch round to zero: arguments as `calibrate_hyper`."""
+        arithmetic = self.arithmetic(torch.ones(1, 1), quality_index)
+        hyper = self.hyper_analysis(latents * SIGNAL) * arithmetic.hyper_gain.movedim(-1, 1)
+        return not bool(torch.round(hyper).any())
+
+    def _hyper_features(self, latents: Tensor, arithmetic: RealArithmetic) -> Tensor:
+        hyper = self.hyper_analysis(latents * SIGNAL).permute(0, 2, 3, 1) * arithmetic.hyper_gain
+        return self.prior.hyper_features(torch.round(hyper), arithmetic)
+
+    @staticmethod
+    def side_table(knots: Tensor) -> Tensor:
+        """Table indices of hyper-latents or coefficients for learned numbers."""
+        return bounded(knots * INDEX_GAIN, _SIDE_INDEX_LOW, _SIDE_INDEX_HIGH)
 
     @staticmethod
     def hyper_gain(log_gain: Tensor) -> Tensor:
@@ -177,8 +243,9 @@ class EntropyModel(nn.Module):
         height, width = wanted.shape[1:3]
 
         hyper = self.hyper_analysis(latents * SIGNAL).permute(0, 2, 3, 1) * arithmetic.hyper_gain
-        hyper_index = self.hyper_index(quality_index)[:, None, None, :] * INDEX_GAIN
-        bits = symbol_bits(_noisy(hyper, noise), hyper_index).sum((1, 2, 3))
+        hyper_index = self.side_table(self.hyper_index(quality_index))[:, None, None, :]
+        charged = torch.lerp(hyper.detach(), hyper, self.hyper_charge)
+        bits = hyper_bits = symbol_bits(_noisy(charged, noise), hyper_index).sum((1, 2, 3))
         rounded_hyper = _rounded(hyper)
 
         there = None if present is None else present[:, None, None, None].float()
@@ -203,11 +270,11 @@ class EntropyModel(nn.Module):
         coefficient_bits = torch.zeros_like(bits)
         if coefficients is not None:
             coefficient_bits = symbol_bits(
-                _noisy(coefficients, noise), self.coefficient_index * INDEX_GAIN
+                _noisy(coefficients, noise), self.side_table(self.coefficient_index)
             ).sum(1)
             if present is not None:
                 coefficient_bits = coefficient_bits * present.float()
-        return Estimate(bits, coefficient_bits, decoded.permute(0, 3, 1, 2))
+        return Estimate(bits, hyper_bits, coefficient_bits, decoded.permute(0, 3, 1, 2))
 
 
 def _noisy(values: Tensor, noise: bool) -> Tensor:

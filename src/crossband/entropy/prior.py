@@ -141,10 +141,7 @@ class Prior(nn.Module):
             height: latent rows.
             width: latent columns.
         """
-        up = self.hyper_mix(F.relu(self.hyper_in(arithmetic.hyper(hyper))))
-        up = F.relu(_shuffled(self.hyper_up(F.relu(up))))
-        up = F.relu(_shuffled(self.half_up(F.relu(self.half_mix(up)))))
-        up = self.full_out(F.relu(self.full_mix(up)))[:, :height, :width]
+        up = self.hyper_features(hyper, arithmetic)[:, :height, :width]
         total = up + arithmetic.quality_features
         if partner is not None and self.settings.partner_context:
             assert coefficients is not None
@@ -156,6 +153,14 @@ class Prior(nn.Module):
             said = self.partner_out(F.relu(self.partner_inner(self.partner_mix(both))))
             total = total + (said if present is None else said * present)
         return F.relu(arithmetic.saturate(total))
+
+    def hyper_features(self, hyper: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """What the hyper-latents say, at four times their rows and columns."""
+        up = self.hyper_mix(F.relu(self.hyper_in(arithmetic.hyper(hyper))))
+        up = F.relu(_shuffled(self.hyper_up(F.relu(up))))
+        up = F.relu(_shuffled(self.half_up(F.relu(self.half_mix(up)))))
+        features: Tensor = self.full_out(F.relu(self.full_mix(up)))
+        return features
 
     def read(
         self, number: int, features: Tensor, decoded: Tensor, arithmetic: Arithmetic

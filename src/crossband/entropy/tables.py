@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 TABLE_COUNT = 64
@@ -75,11 +77,41 @@ def logistic_tables() -> SymbolTables:
 def symbol_bits(residual: Tensor, table_index: Tensor) -> Tensor:
     """Bits of `latent - mean` (with training noise, or rounded) under a real-valued table index.
 
-    Differentiable in both. Every table beyond the ends is the end's.
+    Differentiable in both. Every table beyond the ends is the end's. No symbol costs more than the
+    rarest that a table can hold, but the gradient is that of the distribution itself: a symbol
+    far out, or a table beyond the end, would else teach nothing.
     """
-    index = table_index.clamp(0, TABLE_COUNT - 1)
+    index = bounded(table_index, 0.0, TABLE_COUNT - 1.0)
     inverse = torch.exp2(-OCTAVES_PER_TABLE * index) * (1 / (SPREAD_LOW * _LOGISTIC))
     # On the left side, where the difference of two sigmoids loses no digits.
     away = -residual.abs()
-    share = torch.sigmoid((away + 0.5) * inverse) - torch.sigmoid((away - 0.5) * inverse)
-    return -torch.log2(share.clamp(min=0) + _FLOOR)
+    upper, lower = (away + 0.5) * inverse, (away - 0.5) * inverse
+    # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u))
+    log_share = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-inverse))
+    bits = log_share * (-1 / math.log(2))
+    with torch.no_grad():
+        possible = -torch.log2(torch.exp(log_share) + _FLOOR)
+    return bits + (possible - bits).detach()
+
+
+class _Bounded(torch.autograd.Function):
+    """`clamp` whose gradient also passes where it leads back inside."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(values)
+        ctx.low, ctx.high = low, high
+        return values.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (values,) = ctx.saved_tensors
+        # Descent moves against the gradient.
+        stuck = ((values < ctx.low) & (gradient > 0)) | ((values > ctx.high) & (gradient < 0))
+        return gradient.masked_fill(stuck, 0.0), None, None
+
+
+def bounded(values: Tensor, low: float, high: float) -> Tensor:
+    """Values clamped to low ... high, with a gradient for those outside that should come back."""
+    clamped: Tensor = _Bounded.apply(values, low, high)  # type: ignore[no-untyped-call]
+    return clamped

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from crossband.entropy.arithmetic import HYPER_VALUE_BITS, INDEX_GAIN, StepTables
+from crossband.entropy.arithmetic import HYPER_VALUE_BITS, StepTables
 from crossband.entropy.fixed_point import UNIT, RealLayer, integer_tensors, power_of_two
 from crossband.entropy.model import EntropyModel
-from crossband.entropy.tables import TABLE_COUNT, logistic_tables
+from crossband.entropy.tables import logistic_tables
 from crossband.errors import OutputError
 from crossband.training.checkpoint import CHECKPOINT, explain, read_checkpoint, recipe_of
 from crossband.training.network import TrainableCodec, TrainablePicture
@@ -137,18 +137,17 @@ def _picture(network: TrainablePicture) -> dict[str, Tensor]:
     found |= {f"prior.{k}": v for k, v in integer_tensors(entropy.prior).items()}
     steps = StepTables.from_steps(transforms.step(torch.arange(QUALITY_COUNT)))
     gain = entropy.hyper_gain(entropy.hyper_log_gain.rows())
-    top = TABLE_COUNT - 1
     found |= {
         "qualities.signal": steps.signal,
         "qualities.mean": steps.mean,
         "qualities.offset": steps.offset,
         "qualities.hyper_value": torch.round(UNIT * 2**HYPER_VALUE_BITS / gain).int(),
-        "qualities.hyper_index": _index(entropy.hyper_index.rows(), top),
+        "qualities.hyper_index": _index(entropy, entropy.hyper_index.rows()),
         "qualities.features": torch.round(entropy.quality_features.rows() * UNIT)
         .clamp(-_TOP, _TOP)
         .int(),
         "hyper_gain": gain,
-        "coefficient_index": _index(entropy.coefficient_index, top),
+        "coefficient_index": _index(entropy, entropy.coefficient_index),
     }
     return found
 
@@ -170,5 +169,5 @@ def _for_training(entropy: EntropyModel) -> dict[str, Tensor]:
     return found
 
 
-def _index(real: Tensor, top: int) -> Tensor:
-    return torch.round(real * INDEX_GAIN).clamp(0, top).int()
+def _index(entropy: EntropyModel, learned: Tensor) -> Tensor:
+    return torch.round(entropy.side_table(learned)).int()

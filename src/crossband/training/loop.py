@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crossband.entropy.arithmetic import SIGNAL
 from crossband.errors import TrainingError
 from crossband.pair import Modality
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
@@ -46,6 +47,8 @@ class StepResult:
     """Both pictures' bits over the pixels of one."""
     psnr: float
     """Mean of both pictures' PSNR at the random qualities of the batch."""
+    hyper_share: float
+    """Of the bits: zero means that the hyperprior has died."""
     finite: bool
 
 
@@ -102,16 +105,15 @@ class Run:
         self.sampler = Sampler(
             self.store, size=recipe.crop, variation=recipe.variation, seed=recipe.seed
         )
-        self.optimizer = torch.optim.AdamW(
-            self._parameter_groups(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
-        )
         self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
         self.seconds = self._validated_seconds = 0.0
         if state is None:
             if start is not None:
                 self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
-            else:
-                self._calibrate()
+            self._calibrate(new=start is None)
+        self.optimizer = torch.optim.AdamW(
+            self._parameter_groups(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
+        )
         self.average = copy.deepcopy(self.codec)
         if state is not None:
             self._resume(state)
@@ -125,39 +127,49 @@ class Run:
         return self.store.report.notes + self.validation.notes
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """The transform-codec start moves more slowly: it is already near its place."""
-        started = {
-            id(parameter)
+        """The transform-codec start moves more slowly: it is already near its place.
+
+        Adam moves every weight equally far, so a layer that scales up may move further.
+        """
+        layers = [
+            layer
             for network in (self.codec.visible, self.codec.infrared)
             for layer in network.transforms.started_layers()
-            for parameter in layer.parameters()
-        }
-        slow = [p for p in self.codec.parameters() if id(p) in started]
-        rest = [p for p in self.codec.parameters() if id(p) not in started]
-        return [
-            {"params": rest, "share": 1.0},
-            {"params": slow, "share": self.recipe.started_share},
         ]
+        started = {id(parameter) for layer in layers for parameter in layer.parameters()}
+        rest = [p for p in self.codec.parameters() if id(p) not in started]
+        groups: list[dict[str, Any]] = [{"params": rest, "share": 1.0}]
+        for layer in layers:
+            weight = layer.weight.detach()
+            scale = float(weight.norm()) / min(weight.shape[:2]) ** 0.5  # 1 if orthonormal
+            share = self.recipe.started_share * scale
+            groups.append({"params": list(layer.parameters()), "share": share})
+        return groups
 
     # --- state ---------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _calibrate(self) -> None:
-        """Tables and scales of the transform-codec start, measured on a few batches."""
-        spreads = {}
+    def _calibrate(self, *, new: bool) -> None:
+        """Tables and scales measured on a few batches: a new codec's, or what a started one lacks.
+
+        A hyperprior that has died (all hyper-latents round to zero) is drawn anew.
+        """
+        batches = [self.sampler.draw(8) for _ in range(8)]
+        quality = torch.full((8,), 32, device=self.device)
+        latents = {}
         for modality in Modality:
-            network = getattr(self.codec, modality.value)
-            total = 0.0
-            for _ in range(8):
-                picture = getattr(self.sampler.draw(8), modality.value)
-                quality = torch.full((8,), 32, device=self.device)
-                features = network.transforms.analysis.features(picture, quality)
-                latents = network.transforms.analysis(features, None, features.new_ones(1))
-                total = total + latents.abs().mean((0, 2, 3)) * 16 / 8
-            spreads[modality] = torch.as_tensor(total)
+            analysis = getattr(self.codec, modality.value).transforms.analysis
+            features = [analysis.features(getattr(b, modality.value), quality) for b in batches]
+            latents[modality] = torch.cat([analysis(f, None, f.new_ones(1)) for f in features])
+        spreads = {each: SIGNAL * latents[each].abs().mean((0, 2, 3)) for each in Modality}
         for modality in Modality:
-            network = getattr(self.codec, modality.value)
-            network.entropy.calibrate(spreads[modality], spreads[modality.partner])
+            entropy = getattr(self.codec, modality.value).entropy
+            if new:
+                entropy.calibrate(spreads[modality], spreads[modality.partner])
+            elif entropy.lacks_partner_scales():
+                entropy.calibrate_partner(spreads[modality.partner])
+            if new or entropy.hyper_is_dead(latents[modality], quality[:1]):
+                entropy.calibrate_hyper(latents[modality], quality[:1])
 
     def _write_down(self, *, new: bool) -> None:
         """The recipe beside a new run, and a row on the data of each session."""
@@ -244,8 +256,10 @@ class Run:
         """
         recipe, random = self.recipe, self.sampler.random
         imitate = self.step_number >= recipe.steps - recipe.integer_steps
+        charge = min(1.0, self.step_number / max(recipe.hyper_free_steps, 1))
         for network in (self.codec.visible, self.codec.infrared):
             network.entropy.imitate_integers(imitate)
+            network.entropy.hyper_charge = charge
         batch = self.sampler.draw(recipe.batch)
         span = recipe.quality_high + 1 - recipe.quality_low
         drawn = np.floor(random.random(recipe.batch) ** recipe.quality_bias * span)
@@ -268,6 +282,7 @@ class Run:
         loss = torch.zeros((), device=self.device)
         bpp = torch.zeros((), device=self.device)
         psnr = torch.zeros((), device=self.device)
+        hyper = torch.zeros((), device=self.device)
         for one, true, share in (
             (coded.visible, visible, recipe.visible_weight),
             (coded.infrared, infrared, recipe.infrared_weight),
@@ -279,6 +294,7 @@ class Run:
             relative = torch.log(cost + _COST_FLOOR)
             loss = loss + share * torch.lerp(balance * cost, relative, recipe.log_share).mean()
             bpp = bpp + rate.detach().mean()
+            hyper = hyper + one.hyper_bits.detach().mean() / pixels
             psnr = psnr - 5 * torch.log10(error.detach().clamp(min=1e-9)).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -299,7 +315,7 @@ class Run:
                 )
         self._update_average()
         self.step_number += 1
-        return StepResult(float(loss.detach()), float(bpp), float(psnr), finite)
+        return StepResult(float(loss.detach()), float(bpp), float(psnr), float(hyper / bpp), finite)
 
     def _bits(self, one: CodedPicture) -> Tensor:
         return one.bits + self.recipe.coefficient_share * one.coefficient_bits
@@ -401,6 +417,9 @@ class Run:
                 "loss": None if loss is None else round(loss, 5),
                 "bpp": round(float(np.mean([r.bpp for r in finite])), 5) if finite else None,
                 "psnr": round(float(np.mean([r.psnr for r in finite])), 3) if finite else None,
+                "hyper_share": round(float(np.mean([r.hyper_share for r in finite])), 4)
+                if finite
+                else None,
                 "learning_rate": self.learning_rate(self.step_number),
                 "seconds_per_step": round(seconds, 4),
                 "skipped_steps": self.skipped_steps,

@@ -21,6 +21,8 @@ class CodedPicture:
 
     bits: Tensor
     """Latents and hyper-latents, (batch,)."""
+    hyper_bits: Tensor
+    """Of these, the hyper-latents, (batch,)."""
     coefficient_bits: Tensor
     """Channel-alignment coefficients, (batch,)."""
     picture: Tensor
@@ -76,7 +78,14 @@ class TrainablePicture(nn.Module):
         decoded = estimate.latents * step[:, :, None, None]
         shown, own = transforms.synthesis(decoded, quality_index, seen, context, mask)
         signal = (decoded * SIGNAL).permute(0, 2, 3, 1)
-        return CodedPicture(estimate.bits, estimate.coefficient_bits, shown.float(), own, signal)
+        return CodedPicture(
+            bits=estimate.bits,
+            hyper_bits=estimate.hyper_bits,
+            coefficient_bits=estimate.coefficient_bits,
+            picture=shown.float(),
+            features=own,
+            signal=signal,
+        )
 
 
 @dataclass(frozen=True, slots=True)

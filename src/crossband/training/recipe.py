@@ -35,6 +35,7 @@ _ALLOWED: dict[str, tuple[float, float]] = {
     "dropout": (0, 1),
     "coefficient_share": (0, math.inf),
     "decay_share": (0, 1),
+    "hyper_free_steps": (0, math.inf),
     "integer_steps": (0, math.inf),
     "seed": (0, 2**63 - 1),
     "validate_minutes": (0, math.inf),
@@ -92,6 +93,9 @@ class Recipe:
     """A crop's share of its picture's alignment bits: 128x128 of about 512x512."""
     decay_share: float = 0.4
     """Last part of the run, in which the learning rate falls to zero."""
+    hyper_free_steps: int = 1_000
+    """First steps, in which the hyper-latents' cost rises from nothing to what it is; without them
+    all hyper-latents went to zero and stayed there."""
     integer_steps: int = 2_000
     """Last steps, which imitate the exported prior's rounding."""
     seed: int = 1

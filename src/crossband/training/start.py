@@ -25,9 +25,16 @@ from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of
 from crossband.training.export import KNOT_TABLES
 from crossband.training.network import TrainableCodec, TrainablePicture
 
+SWITCHES = ("channel_alignment", "spatial_alignment", "entropy_context", "random_start")
+"""Settings in which weights and recipe may differ: which cross-modal branches there are, and how
+the training of the weights began."""
+
 
 def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec:
     """The codec that a run begins with.
+
+    The cross-modal branches may be other ones than those of the weights: what the recipe leaves
+    out is dropped, what it adds is new and adds nothing yet.
 
     Args:
         start: folder of a run or its checkpoint (the averaged weights are taken), a
@@ -35,7 +42,7 @@ def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec
         settings: what the recipe asks for.
 
     Raises:
-        TrainingError: there are no such weights, or they have other settings.
+        TrainingError: there are no such weights, or they have other widths.
     """
     path = Path(start)
     if path.is_dir() or path.suffix == Path(CHECKPOINT).suffix:
@@ -43,9 +50,7 @@ def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec
         state = read_checkpoint(checkpoint)
         found = recipe_of(state, checkpoint).codec
         _check(found, settings, start)
-        codec = TrainableCodec(found)
-        codec.load_state_dict(state["average"])
-        return codec
+        return _fitted(state["average"], settings)
     try:
         card = models.describe(str(start))
     except PictureError:
@@ -54,14 +59,20 @@ def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec
             f" shipped weights ({', '.join(models.names()) or 'there are none'})"
         ) from None
     _check(_settings(card), settings, start)
-    return load_exported(card)
+    return _fitted(load_exported(card).state_dict(), settings)
+
+
+def _fitted(state: dict[str, Tensor], settings: CodecSettings) -> TrainableCodec:
+    codec = TrainableCodec(settings)
+    codec.load_state_dict(state, strict=False)
+    return codec
 
 
 def _check(found: CodecSettings, wanted: CodecSettings, start: str | Path) -> None:
-    """`random_start` says how training began, not what the weights look like."""
+    """Widths must agree; `SWITCHES` need not."""
     mine, theirs = asdict(wanted), asdict(found)
     for key, value in mine.items():
-        if value != theirs[key] and key != "random_start":
+        if value != theirs[key] and key not in SWITCHES:
             raise TrainingError(
                 f"the recipe's codec has {key} = {value}, the weights of {start} {theirs[key]};"
                 " give the recipe the [codec] of those weights"

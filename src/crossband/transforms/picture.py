@@ -37,6 +37,10 @@ class SynthesisFeatures:
         )
 
 
+_SCALE = 16.0
+"""What features start as, in units of a sample's range: of the order of 1, where gates bend."""
+
+
 def _load(layer: nn.Conv2d, matrix: np.ndarray, *, transposed: bool = False) -> None:
     """Overwrites the first rows and columns of a 1x1 convolution, leaving the spare ones."""
     values = torch.from_numpy(matrix.T if transposed else matrix).float()
@@ -74,9 +78,9 @@ class Analysis(nn.Module):
         self.tail = Pointwise(deep, settings.latent_channels)
         block, spreads = block_transform(settings.picture_channels, wide)
         haar, _ = haar_transform(spreads, wide, deep)
-        _load(self.head, block)
+        _load(self.head, _SCALE * block)
         _load(self.down, haar)
-        _load(self.tail, np.eye(settings.latent_channels, deep))
+        _load(self.tail, np.eye(settings.latent_channels, deep) / _SCALE)
 
     def features(self, picture: Tensor, quality_index: Tensor) -> Tensor:
         """Features at 1/8 resolution, before anything of the partner enters.
@@ -147,9 +151,9 @@ class Synthesis(nn.Module):
         )
         block, spreads = block_transform(settings.picture_channels, wide)
         haar, _ = haar_transform(spreads, wide, deep)
-        _load(self.head, np.eye(settings.latent_channels, deep), transposed=True)
+        _load(self.head, _SCALE * np.eye(settings.latent_channels, deep), transposed=True)
         _load(self.up, haar, transposed=True)
-        _load(self.tail, block, transposed=True)
+        _load(self.tail, block / _SCALE, transposed=True)
 
     def forward(
         self,
@@ -207,7 +211,7 @@ class PictureTransforms(nn.Module):
             settings.alignment_channels,
         )
 
-    def started_layers(self) -> tuple[nn.Module, ...]:
+    def started_layers(self) -> tuple[Pointwise, ...]:
         """The layers that start as a transform codec."""
         analysis, synthesis = self.analysis, self.synthesis
         return (
