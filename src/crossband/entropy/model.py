@@ -18,8 +18,8 @@ from crossband.entropy.tables import OCTAVES_PER_TABLE, SPREAD_LOW, bounded, sym
 _QUALITY_KNOTS = 8
 _QUALITY_COUNT = 64
 _SIDE_INDEX_LOW, _SIDE_INDEX_HIGH = 4.0, 63.0
-"""Tables of hyper-latents and coefficients: a zero of the narrowest costs 0.001 bits, a one 11. Where
-a one costs 24, what is zero for a while stays so for ever."""
+"""Tables of hyper-latents and coefficients: a zero of the narrowest costs 0.001 bits, a one 11.
+Where a one costs 24, what is zero for a while stays so for ever."""
 
 
 class HyperAnalysis(nn.Module):
