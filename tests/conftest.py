@@ -78,7 +78,7 @@ def tiny_trainable(tiny_settings: CodecSettings) -> TrainableCodec:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(SEED)
         codec = TrainableCodec(tiny_settings)
-        spread = {}
+        latents, spread = {}, {}
         scene = synthetic_pair(visible=(96, 128), infrared=(96, 128), seed=1)
         for modality in Modality:
             transforms = getattr(codec, modality.value).transforms
@@ -86,14 +86,17 @@ def tiny_trainable(tiny_settings: CodecSettings) -> TrainableCodec:
             assert raster is not None
             picture = prepare(raster, modality, geometry(raster))
             features = transforms.analysis.features(picture, torch.tensor([32]))
-            latents = transforms.analysis(features, None, torch.ones(1))
-            spread[modality] = latents.abs().mean((0, 2, 3)) * 16
+            latents[modality] = transforms.analysis(features, None, torch.ones(1))
+            spread[modality] = latents[modality].abs().mean((0, 2, 3)) * 16
         for modality in Modality:
             entropy = getattr(codec, modality.value).entropy
             entropy.calibrate(spread[modality], spread[modality.partner])
+            entropy.calibrate_hyper(latents[modality], torch.tensor([32]))
         for parameter in codec.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.01)
+        for modality in Modality:  # so that the coefficients stay within their 100 bytes
+            getattr(codec, modality.value).transforms.alignment.predict.weight /= 16
     return codec.requires_grad_(False).eval()
 
 

@@ -77,7 +77,7 @@ def test_the_page_decodes_the_symbols_of_both_pictures(codec, pair, options):
 
 
 def test_the_page_decodes_escaped_symbols(codec):
-    data = codec.encode(sparks(64, 80), quality=100, effort=1)
+    data = codec.encode(sparks(160, 160), quality=100, effort=1)
     assert sum(each.escapes for each in decode_symbols(data, codec.model.card.path)) > 0
 
 
