@@ -70,12 +70,15 @@ def alignments(data: Path, runs: Path, start: str) -> list[Path]:
 def starts(data: Path, runs: Path) -> list[Path]:
     """Both kinds of first weights, each after the same few steps and after more."""
     recipe = read_recipe(RECIPES / "ablation.toml")
-    recipe = replace(recipe, learning_rate=1.2e-3, alone_share=1.0)
-    return [
-        trained(f"{name}-{steps}", replace(recipe, codec=codec, steps=steps), data, runs)
-        for name, codec in STARTS.items()
-        for steps in (200, 800)
-    ]
+    recipe = replace(recipe, learning_rate=3e-3, alone_share=1.0)
+    found = []
+    for name, codec in STARTS.items():
+        # Random layers are not near their place: they get the full rate.
+        share = 1.0 if codec.random_start else recipe.started_share
+        for steps in (200, 800):
+            own = replace(recipe, codec=codec, steps=steps, started_share=share)
+            found.append(trained(f"{name}-{steps}", own, data, runs))
+    return found
 
 
 def main() -> None:

@@ -205,6 +205,11 @@ def relu(value: Grid) -> Grid:
     return np.maximum(value, 0)
 
 
+def leaky(value: Grid) -> Grid:
+    """An eighth of negatives."""
+    return np.maximum(value, down(value, 3))
+
+
 def shuffle(grid: Grid) -> Grid:
     """Four positions of each."""
     rows, columns, channels = grid.shape
@@ -285,10 +290,10 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
 
     # §10.3
     u = sat(down(hyper * prior["qualities.hyper_value"][q], 8))
-    u = relu(prior("hyper_mix", relu(prior("hyper_in", u))))
-    u = relu(shuffle(prior("hyper_up", u)))
-    u = relu(shuffle(prior("half_up", relu(prior("half_mix", u)))))
-    u = prior("full_out", relu(prior("full_mix", u)))[:rows, :columns]
+    u = leaky(prior("hyper_mix", leaky(prior("hyper_in", u))))
+    u = leaky(shuffle(prior("hyper_up", u)))
+    u = leaky(shuffle(prior("half_up", leaky(prior("half_mix", u)))))
+    u = prior("full_out", leaky(prior("full_mix", u)))[:rows, :columns]
     t = u + prior["qualities.features"][q]
     if coefficients is not None and f"{record.modality.value}.prior.partner_in.weight" in tensors:
         assert before is not None
@@ -296,9 +301,9 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
         p = prior("partner_in", resample(before.signal, rows, columns))
         p = sat(down(p * (16 + scale) + shift * 256, 4))
         p = np.concatenate([relu(p), relu(-p)], -1)
-        p = prior("partner_out", relu(prior("partner_inner", prior("partner_mix", p))))
+        p = prior("partner_out", leaky(prior("partner_inner", prior("partner_mix", p))))
         t = t + p
-    f = relu(sat(t))
+    f = leaky(sat(t))
 
     # §10.4
     latents = prior["qualities.signal"].shape[1]
@@ -318,7 +323,7 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
         if seen:
             around = prior(f"passes.{k}.around", signal[:, :, :seen])[here]
             t = sat(t + prior(f"passes.{k}.decoded", around))
-        out = prior(f"passes.{k}.outer", relu(prior(f"passes.{k}.inner", relu(t))))
+        out = prior(f"passes.{k}.outer", leaky(prior(f"passes.{k}.inner", leaky(t))))
         m, s = np.split(out, 2, axis=-1)
         mean = down(m * prior["qualities.mean"][q, coded], 18)
         index = np.clip(down(s * 8 + prior["qualities.offset"][q, coded], 8), 0, 63)

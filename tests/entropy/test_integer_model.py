@@ -333,7 +333,7 @@ def test_tables_are_integers(asked):
     model, question = asked
     features, *rest = predictions(model, *question)
     assert torch.equal(features, features.round())
-    assert features.min() >= 0 and features.max() <= 32_767
+    assert features.min() >= -4_096 and features.max() <= 32_767
     for mean, index in zip(rest[::2], rest[1::2], strict=True):
         assert torch.equal(mean, mean.round())
         assert torch.equal(index, index.round())

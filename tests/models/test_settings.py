@@ -43,7 +43,7 @@ def test_both_modalities_know_each_others_widths():
     visible, infrared = (settings.transform(modality) for modality in Modality)
     assert visible.partner_eighth_channels == infrared.eighth_channels
     assert infrared.partner_eighth_channels == visible.eighth_channels
-    assert visible.partner_sixteenth_channels == infrared.sixteenth_channels
+    assert visible.partner_latent_channels == infrared.latent_channels
     for modality in Modality:
         entropy, transform = settings.entropy(modality), settings.transform(modality)
         partner = settings.transform(modality.partner)

@@ -141,18 +141,6 @@ def test_steps_count_as_the_recipe_says_and_a_finished_run_stays_as_it_is(
     assert ["data" in row for row in added] == [True]
 
 
-def test_a_checkpoint_of_the_first_version_is_resumed(new_run: MakeRun) -> None:
-    run = new_run(steps=4)
-    run.step()
-    run.save()
-    path = run.folder / CHECKPOINT
-    old = read_checkpoint(path)
-    for key in ("bad_in_row", "seconds", "validated_step", "validated_seconds"):
-        del old[key]
-    torch.save(old, path)
-    assert new_run(steps=4).train(progress=False).step == 4
-
-
 def test_the_log_holds_data_steps_and_validation_rows(new_run: MakeRun) -> None:
     run = new_run(steps=4)
     run.train(progress=False)

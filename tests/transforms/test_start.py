@@ -52,8 +52,8 @@ def transforms(modality: Modality, *, latents: int, eighth: int) -> PictureTrans
         TransformSettings(
             picture_channels=picture_channels,
             eighth_channels=eighth,
-            sixteenth_channels=latents,
             latent_channels=latents,
+            deep_channels=latents // 2,
             analysis_blocks=2,
             synthesis_blocks=2,
             analysis_deep_blocks=1,
@@ -136,9 +136,9 @@ def test_spare_channels_start_random_and_carry_nothing():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"latent_channels": 300}, "300 latent channels do not fit in 256"),
-        ({"eighth_channels": 60}, "256 channels at 1/16 .* from 60 at 1/8"),
-        ({"sixteenth_channels": 257, "eighth_channels": 80}, "257 channels at 1/16"),
+        ({"latent_channels": 300}, "300 latent channels are more .* from 128 at 1/8"),
+        ({"eighth_channels": 60}, "256 latent channels are more .* from 60 at 1/8"),
+        ({"latent_channels": 257, "eighth_channels": 80}, "257 latent channels are more"),
     ],
 )
 def test_widths_that_the_start_cannot_fill_are_refused(settings, complaint):

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from crossband.entropy.fixed_point import (
@@ -35,6 +36,9 @@ HYPER_VALUE_BITS = 8
 _SIGNAL_BITS = 12
 _MEAN_GAIN_BITS = 18
 _COEFFICIENT_BITS = 4
+_LEAK_BITS = 3
+"""Negative activations count an eighth: at exactly zero no gradient passes, and high learning rates
+left 80 to 99 % of the units of some layers there for ever (docs/training-log.md, run 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,11 @@ class RealArithmetic:
     def saturate(activation: Tensor) -> Tensor:
         """Activations within 16 bits."""
         return saturate_real(activation)
+
+    @staticmethod
+    def leaky(activation: Tensor) -> Tensor:
+        """The larger of an activation and its eighth."""
+        return F.leaky_relu(activation, 2.0**-_LEAK_BITS)
 
     def hyper(self, symbols: Tensor) -> Tensor:
         """Hyper-latents as activations."""
@@ -133,6 +142,11 @@ class IntegerArithmetic:
     def saturate(activation: Tensor) -> Tensor:
         """Activations within 16 bits."""
         return saturate(activation)
+
+    @staticmethod
+    def leaky(activation: Tensor) -> Tensor:
+        """The larger of an activation and its eighth."""
+        return torch.maximum(activation, shift_down(activation, 2.0**-_LEAK_BITS))
 
     def hyper(self, symbols: Tensor) -> Tensor:
         """Hyper-latents as activations."""

@@ -79,7 +79,8 @@ class Pass(nn.Module):
         if self.around is not None and self.decoded is not None:
             around = self.around(decoded).flatten(1, 2)[:, positions]
             total = arithmetic.saturate(total + self.decoded(around))
-        mean, spread = self.outer(F.relu(self.inner(F.relu(total)))).chunk(2, -1)
+        leaky = arithmetic.leaky
+        mean, spread = self.outer(leaky(self.inner(leaky(total)))).chunk(2, -1)
         return mean, spread
 
 
@@ -87,7 +88,7 @@ class Prior(nn.Module):
     """Predicts the symbols of one picture in four parallel passes.
 
         hyper-latents (1/64) ── up ── up ──┐
-        quality ───────────────────────────(+)── relu ─► features ─┐
+        quality ──────────────────────────(+)── leaky ─► features ─┐
         partner latents ─ align ─ mix ─────┘                       ├─► pass ─► mean, table index
         latents decoded so far ── depthwise 3x3 ───────────────────┘
 
@@ -150,16 +151,18 @@ class Prior(nn.Module):
             seen = arithmetic.align(seen, scale, shift)
             # Both signs: thermal contrast may be the visible one's or its opposite.
             both = torch.cat([F.relu(seen), F.relu(-seen)], -1)
-            said = self.partner_out(F.relu(self.partner_inner(self.partner_mix(both))))
+            inner = arithmetic.leaky(self.partner_inner(self.partner_mix(both)))
+            said = self.partner_out(inner)
             total = total + (said if present is None else said * present)
-        return F.relu(arithmetic.saturate(total))
+        return arithmetic.leaky(arithmetic.saturate(total))
 
     def hyper_features(self, hyper: Tensor, arithmetic: Arithmetic) -> Tensor:
         """What the hyper-latents say, at four times their rows and columns."""
-        up = self.hyper_mix(F.relu(self.hyper_in(arithmetic.hyper(hyper))))
-        up = F.relu(_shuffled(self.hyper_up(F.relu(up))))
-        up = F.relu(_shuffled(self.half_up(F.relu(self.half_mix(up)))))
-        features: Tensor = self.full_out(F.relu(self.full_mix(up)))
+        leaky = arithmetic.leaky
+        up = self.hyper_mix(leaky(self.hyper_in(arithmetic.hyper(hyper))))
+        up = leaky(_shuffled(self.hyper_up(leaky(up))))
+        up = leaky(_shuffled(self.half_up(leaky(self.half_mix(up)))))
+        features: Tensor = self.full_out(leaky(self.full_mix(up)))
         return features
 
     def read(

@@ -18,7 +18,7 @@ from crossband.training.recipe import Recipe, recipe_from_mapping
 
 CHECKPOINT = "checkpoint.pt"
 """Its name in the folder of a run."""
-_KEYS = ("recipe", "step", "codec", "average", "optimizer", "random", "sampler")
+_KEYS = ("recipe", "step", "codec", "average", "optimizers", "random", "sampler")
 _STUMBLES = (
     *(OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError),
     *(pickle.UnpicklingError, zipfile.BadZipFile),

@@ -22,7 +22,9 @@ from crossband.errors import TrainingError
 from crossband.pair import Modality
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
 from crossband.training.data import PictureStore, Sampler
+from crossband.training.muon import Muon, is_matrix
 from crossband.training.network import CodedPicture, TrainableCodec
+from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
 from crossband.training.run_log import append_row
 from crossband.training.start import starting_codec
@@ -79,6 +81,7 @@ class Run:
         device: `cpu` or `cuda`.
         start: weights to begin from (see `starting_codec`), or None for the transform-codec
             start; not looked at when a checkpoint is resumed.
+        processes: those that share the run.
 
     Raises:
         TrainingError: data or weights that cannot be used, or a checkpoint of another recipe.
@@ -92,8 +95,15 @@ class Run:
         *,
         device: str,
         start: str | Path | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
+        self.processes = Processes() if processes is None else processes
+        if recipe.batch % self.processes.count:
+            raise TrainingError(
+                f"a batch of {recipe.batch} crops does not divide into"
+                f" {self.processes.count} processes; give the recipe a multiple of these"
+            )
         state = self._state_to_resume()
         torch.manual_seed(recipe.seed)
         self.codec = TrainableCodec(recipe.codec).to(device)
@@ -111,8 +121,14 @@ class Run:
             if start is not None:
                 self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
             self._calibrate(new=start is None)
-        self.optimizer = torch.optim.AdamW(
-            self._parameter_groups(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
+            self.processes.copy_from_first([*self.codec.parameters(), *self.codec.buffers()])
+        matrices, rest = self._parameter_groups()
+        self.optimizers = (
+            Muon(matrices, lr=recipe.learning_rate),
+            # A short memory of the second moment: with 0.999, one odd batch broke a run.
+            torch.optim.AdamW(
+                rest, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+            ),
         )
         self.average = copy.deepcopy(self.codec)
         if state is not None:
@@ -126,25 +142,30 @@ class Run:
         """Lines on the data that its owner should know."""
         return self.store.report.notes + self.validation.notes
 
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        """The transform-codec start moves more slowly: it is already near its place.
+    def _parameter_groups(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """For Muon and for Adam, each with its share of the learning rate.
 
-        Adam moves every weight equally far, so a layer that scales up may move further.
+        The transform-codec start moves more slowly: it is already near its place.
         """
-        layers = [
-            layer
-            for network in (self.codec.visible, self.codec.infrared)
-            for layer in network.transforms.started_layers()
+        networks = (self.codec.visible, self.codec.infrared)
+        matrices = [
+            weight
+            for network in networks
+            for weight in network.entropy.parameters()
+            if is_matrix(weight)
         ]
-        started = {id(parameter) for layer in layers for parameter in layer.parameters()}
-        rest = [p for p in self.codec.parameters() if id(p) not in started]
+        layers = [layer for each in networks for layer in each.transforms.started_layers()]
+        started = [parameter for layer in layers for parameter in layer.parameters()]
+        taken = {id(parameter) for parameter in matrices + started}
+        rest = [p for p in self.codec.parameters() if id(p) not in taken]
         groups: list[dict[str, Any]] = [{"params": rest, "share": 1.0}]
         for layer in layers:
             weight = layer.weight.detach()
+            # Adam moves every weight equally far; a layer that scales up may move further.
             scale = float(weight.norm()) / min(weight.shape[:2]) ** 0.5  # 1 if orthonormal
             share = self.recipe.started_share * scale
             groups.append({"params": list(layer.parameters()), "share": share})
-        return groups
+        return [{"params": matrices, "share": self.recipe.prior_share}], groups
 
     # --- state ---------------------------------------------------------------------------------
 
@@ -173,6 +194,8 @@ class Run:
 
     def _write_down(self, *, new: bool) -> None:
         """The recipe beside a new run, and a row on the data of each session."""
+        if not self.processes.writes:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if new:
@@ -191,6 +214,8 @@ class Run:
         Raises:
             TrainingError: the system refuses to write; the old one is kept.
         """
+        if not self.processes.writes:
+            return
         state = {
             "recipe": self.recipe.to_json(),
             "step": self.step_number,
@@ -201,7 +226,7 @@ class Run:
             "validated_seconds": self._validated_seconds,
             "codec": self.codec.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random": torch.get_rng_state(),
             "sampler": json.dumps(self.sampler.random.bit_generator.state),
         }
@@ -225,14 +250,14 @@ class Run:
     def _resume(self, state: dict[str, Any]) -> None:
         self.step_number = state["step"]
         self.skipped_steps = state["skipped_steps"]
-        # Checkpoints of the first runs do not have these.
-        self._bad_in_row = state.get("bad_in_row", 0)
-        self.seconds = state.get("seconds", 0.0)
-        self._validated_step = state.get("validated_step", 0)
-        self._validated_seconds = state.get("validated_seconds", 0.0)
+        self._bad_in_row = state["bad_in_row"]
+        self.seconds = state["seconds"]
+        self._validated_step = state["validated_step"]
+        self._validated_seconds = state["validated_seconds"]
         self.codec.load_state_dict(state["codec"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         torch.set_rng_state(state["random"].cpu())
         if "random_cuda" in state and self.device == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"].cpu())
@@ -254,7 +279,9 @@ class Run:
         Raises:
             TrainingError: 20 non-finite ones in a row.
         """
-        recipe, random = self.recipe, self.sampler.random
+        recipe, random, part = self.recipe, self.sampler.random, self.processes.part
+        if self.processes.count > 1:  # other noise in each process, the same after a resumption
+            torch.manual_seed(hash((recipe.seed, self.step_number, self.processes.rank)))
         imitate = self.step_number >= recipe.steps - recipe.integer_steps
         charge = min(1.0, self.step_number / max(recipe.hyper_free_steps, 1))
         for network in (self.codec.visible, self.codec.infrared):
@@ -263,15 +290,16 @@ class Run:
         batch = self.sampler.draw(recipe.batch)
         span = recipe.quality_high + 1 - recipe.quality_low
         drawn = np.floor(random.random(recipe.batch) ** recipe.quality_bias * span)
-        quality = torch.from_numpy(recipe.quality_low + drawn.astype(np.int64)).to(self.device)
+        quality = torch.from_numpy(recipe.quality_low + drawn.astype(np.int64))[part]
+        quality = quality.to(self.device)
         alone = bool(random.random() < recipe.alone_share)
         order = (Modality.INFRARED, Modality.VISIBLE)
         if random.random() < recipe.reversed_share:
             order = (Modality.VISIBLE, Modality.INFRARED)
-        present = torch.from_numpy(random.random(recipe.batch) >= recipe.dropout)
+        present = torch.from_numpy(random.random(recipe.batch) >= recipe.dropout)[part]
         present = present.float().to(self.device)
-        visible = batch.visible.contiguous(memory_format=torch.channels_last)
-        infrared = batch.infrared.contiguous(memory_format=torch.channels_last)
+        visible = batch.visible[part].contiguous(memory_format=torch.channels_last)
+        infrared = batch.infrared[part].contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16):
             coded = self.codec(
                 visible, infrared, quality, order=order, present=present, alone=alone
@@ -296,14 +324,19 @@ class Run:
             bpp = bpp + rate.detach().mean()
             hyper = hyper + one.hyper_bits.detach().mean() / pixels
             psnr = psnr - 5 * torch.log10(error.detach().clamp(min=1e-9)).mean()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.codec.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        seen = torch.stack([loss.detach(), bpp, psnr, hyper])
+        self.processes.average(
+            [seen, *(p.grad for p in self.codec.parameters() if p.grad is not None)]
+        )
         norm = torch.nn.utils.clip_grad_norm_(self.codec.parameters(), recipe.clip_norm)
-        finite = bool(torch.isfinite(norm) & torch.isfinite(loss))
+        finite = bool(torch.isfinite(norm) & torch.isfinite(seen[0]))
         if finite:
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.learning_rate(self.step_number) * group["share"]
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = self.learning_rate(self.step_number) * group["share"]
+                optimizer.step()
             self._bad_in_row = 0
         else:
             self.skipped_steps += 1
@@ -315,7 +348,8 @@ class Run:
                 )
         self._update_average()
         self.step_number += 1
-        return StepResult(float(loss.detach()), float(bpp), float(psnr), float(hyper / bpp), finite)
+        mean_loss, rate, quality_db, side = seen.tolist()
+        return StepResult(mean_loss, rate, quality_db, side / rate, finite)
 
     def _bits(self, one: CodedPicture) -> Tensor:
         return one.bits + self.recipe.coefficient_share * one.coefficient_bits
@@ -346,12 +380,13 @@ class Run:
         recipe, before = self.recipe, self.seconds
         started = checked = since = time.monotonic()
         old = signal.signal(signal.SIGINT, self._interrupted)
-        show = sys.stderr.isatty() if progress is None else progress
+        show = self.processes.writes and (sys.stderr.isatty() if progress is None else progress)
         bar = _bar(recipe.steps, self.step_number) if show else None
         recent: list[StepResult] = []
         loss: float | None = None
         try:
-            while self.step_number < recipe.steps and not self._stop:
+            over = False
+            while self.step_number < recipe.steps and not over:
                 recent.append(self.step())
                 now = time.monotonic()
                 self.seconds = before + now - started
@@ -366,8 +401,9 @@ class Run:
                     checked = now
                 if self.seconds - self._validated_seconds > recipe.validate_minutes * 60:
                     self.validate()
-                if minutes is not None and now - started > minutes * 60:
-                    break
+                self._stop = self.processes.any(self._stop, self.device)
+                late = minutes is not None and now - started > minutes * 60
+                over = self._stop or self.processes.any(late, self.device)
             if recent:
                 found = self._log(recent, (time.monotonic() - since) / len(recent))
                 loss = found if loss is None else loss
@@ -395,17 +431,18 @@ class Run:
 
     def validate(self) -> None:
         """Measures the averaged weights on the validation pictures and logs the points."""
-        points = measure(
-            self.average,
-            self.validation.pairs,
-            self.device,
-            qualities=QUALITIES,
-            stopped=lambda: self._stop,
-        )
-        if self._stop:
-            return
-        if points:
-            self._append({"validation": list(rows(points))})
+        if self.processes.writes:
+            points = measure(
+                self.average,
+                self.validation.pairs,
+                self.device,
+                qualities=QUALITIES,
+                stopped=lambda: self._stop,
+            )
+            if self._stop:
+                return
+            if points:
+                self._append({"validation": list(rows(points))})
         self._validated_step, self._validated_seconds = self.step_number, self.seconds
 
     def _log(self, recent: list[StepResult], seconds: float) -> float | None:
@@ -428,6 +465,8 @@ class Run:
         return loss
 
     def _append(self, row: dict[str, object]) -> None:
+        if not self.processes.writes:
+            return
         minutes = round(self.seconds / 60, 3)
         append_row(self.folder, {"step": self.step_number, "minutes": minutes} | row)
 

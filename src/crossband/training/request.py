@@ -14,6 +14,7 @@ import torch
 
 from crossband.training.checkpoint import CHECKPOINT
 from crossband.training.loop import Progress, Run
+from crossband.training.processes import Processes
 from crossband.training.recipe import read_recipe
 
 
@@ -47,8 +48,9 @@ class TrainingRequest:
         overrides: dict[str, object] = {} if self.steps is None else {"steps": self.steps}
         recipe = read_recipe(self.recipe, overrides)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        run = Run(recipe, self.data, self.run, device=device, start=self.start)
-        for note in run.notes:
+        processes = Processes.from_environment()
+        run = Run(recipe, self.data, self.run, device=device, start=self.start, processes=processes)
+        for note in run.notes if processes.writes else ():
             say(note)
         progress = run.train(minutes=self.minutes)
         return TrainingResult(self.run, progress, run.store.report.unreadable)

@@ -41,15 +41,20 @@ class GatedBlock(nn.Module):
            └───────────────────────────────────────────┘   └───────────────────────┘
 
     The last layer of each branch starts at zero: the untrained block is the identity.
+
+    Args:
+        channels: in and out.
+        inner: inside both branches; None: as many.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inner: int | None = None) -> None:
         super().__init__()
-        self.enter = Pointwise(channels, channels)
-        self.mix = Depthwise(channels)
-        self.leave = Pointwise(channels, channels, start_at_zero=True)
-        self.expand = Pointwise(channels, 2 * channels)
-        self.project = Pointwise(channels, channels, start_at_zero=True)
+        inner = channels if inner is None else inner
+        self.enter = Pointwise(channels, inner)
+        self.mix = Depthwise(inner)
+        self.leave = Pointwise(inner, channels, start_at_zero=True)
+        self.expand = Pointwise(channels, 2 * inner)
+        self.project = Pointwise(inner, channels, start_at_zero=True)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features of the same shape (batch, channels, height, width)."""

@@ -22,7 +22,7 @@ class SynthesisFeatures:
     """What a picture's synthesis shows to its partner."""
 
     sixteenth: Tensor
-    """(batch, sixteenth_channels, ceil(height / 16), ceil(width / 16))."""
+    """(batch, latent_channels, ceil(height / 16), ceil(width / 16))."""
     eighth: Tensor
     """(batch, eighth_channels, twice the above)."""
 
@@ -62,7 +62,7 @@ class Analysis(nn.Module):
 
     def __init__(self, settings: TransformSettings) -> None:
         super().__init__()
-        wide, deep = settings.eighth_channels, settings.sixteenth_channels
+        wide, deep = settings.eighth_channels, settings.latent_channels
         self.head = Pointwise(64 * settings.picture_channels, wide)
         self.gain = QualityGain(wide)
         first = settings.analysis_blocks // 2
@@ -74,13 +74,15 @@ class Analysis(nn.Module):
             GatedBlock(wide) for _ in range(settings.analysis_blocks - first)
         )
         self.down = Pointwise(4 * wide, deep)
-        self.deep = nn.ModuleList(GatedBlock(deep) for _ in range(settings.analysis_deep_blocks))
-        self.tail = Pointwise(deep, settings.latent_channels)
+        self.deep = nn.ModuleList(
+            GatedBlock(deep, settings.deep_channels) for _ in range(settings.analysis_deep_blocks)
+        )
+        self.tail = Pointwise(deep, deep)
         block, spreads = block_transform(settings.picture_channels, wide)
         haar, _ = haar_transform(spreads, wide, deep)
         _load(self.head, _SCALE * block)
         _load(self.down, haar)
-        _load(self.tail, np.eye(settings.latent_channels, deep) / _SCALE)
+        _load(self.tail, np.eye(deep) / _SCALE)
 
     def features(self, picture: Tensor, quality_index: Tensor) -> Tensor:
         """Features at 1/8 resolution, before anything of the partner enters.
@@ -123,9 +125,11 @@ class Synthesis(nn.Module):
 
     def __init__(self, settings: TransformSettings) -> None:
         super().__init__()
-        wide, deep = settings.eighth_channels, settings.sixteenth_channels
-        self.head = Pointwise(settings.latent_channels, deep)
-        self.deep = nn.ModuleList(GatedBlock(deep) for _ in range(settings.synthesis_deep_blocks))
+        wide, deep = settings.eighth_channels, settings.latent_channels
+        self.head = Pointwise(deep, deep)
+        self.deep = nn.ModuleList(
+            GatedBlock(deep, settings.deep_channels) for _ in range(settings.synthesis_deep_blocks)
+        )
         self.up = Pointwise(deep, 4 * wide)
         first = settings.synthesis_blocks // 2
         self.before = nn.ModuleList(GatedBlock(wide) for _ in range(first))
@@ -140,7 +144,7 @@ class Synthesis(nn.Module):
         spatial = settings.spatial_alignment
         # 4 + 2 * 4 positions of 16 px and 8 + 2 * 4 of 8 px: reaches of 64 and 32 px.
         self.look_deep = (
-            SpatialAlignment(deep, settings.partner_sixteenth_channels, window=4, reach=4)
+            SpatialAlignment(deep, settings.partner_latent_channels, window=4, reach=4)
             if spatial
             else None
         )
@@ -151,7 +155,7 @@ class Synthesis(nn.Module):
         )
         block, spreads = block_transform(settings.picture_channels, wide)
         haar, _ = haar_transform(spreads, wide, deep)
-        _load(self.head, _SCALE * np.eye(settings.latent_channels, deep), transposed=True)
+        _load(self.head, _SCALE * np.eye(deep), transposed=True)
         _load(self.up, haar, transposed=True)
         _load(self.tail, block / _SCALE, transposed=True)
 

@@ -20,10 +20,11 @@ class TransformSettings:
     """3 for visible (RGB; gray is coded as three equal channels), 1 for infrared."""
     eighth_channels: int = 128
     """Feature channels at 1/8 resolution."""
-    sixteenth_channels: int = 256
-    """Feature channels at 1/16 resolution."""
     latent_channels: int = 256
-    """Latent channels at 1/16 resolution; an orthonormal transform has 256 a colour channel."""
+    """Latent and feature channels at 1/16 resolution; an orthonormal transform has 256 a colour
+    channel."""
+    deep_channels: int = 192
+    """Channels inside the gated blocks at 1/16 resolution."""
     analysis_blocks: int = 4
     """Gated blocks at 1/8 resolution in the analysis."""
     synthesis_blocks: int = 5
@@ -34,7 +35,7 @@ class TransformSettings:
     """Gated blocks at 1/16 resolution in the synthesis."""
     partner_eighth_channels: int = 128
     """Feature channels of the partner's synthesis at 1/8 resolution."""
-    partner_sixteenth_channels: int = 256
+    partner_latent_channels: int = 256
     """Feature channels of the partner's synthesis at 1/16 resolution."""
     alignment_channels: int = 64
     """Partner channels that get a coded scale and shift: 128 numbers, as in the paper."""
@@ -44,13 +45,8 @@ class TransformSettings:
     """Whether cross-attention to the partner's features is context (an ablation switch)."""
 
     def __post_init__(self) -> None:
-        if self.latent_channels > self.sixteenth_channels:
+        if self.latent_channels > 4 * min(self.eighth_channels, 64 * self.picture_channels):
             raise PictureError(
-                f"{self.latent_channels} latent channels do not fit in"
-                f" {self.sixteenth_channels} channels at 1/16 resolution; lower the first"
-            )
-        if self.sixteenth_channels > 4 * min(self.eighth_channels, 64 * self.picture_channels):
-            raise PictureError(
-                f"{self.sixteenth_channels} channels at 1/16 resolution are more than the Haar"
-                f" start gives from {self.eighth_channels} at 1/8; lower the first"
+                f"{self.latent_channels} latent channels are more than the Haar start gives from"
+                f" {self.eighth_channels} at 1/8 resolution; lower the first"
             )
