@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crossband import datasets
 from crossband.bench import anchors
-from crossband.bench.anchors import Anchor, AnchorError, Samples, ycbcr
+from crossband.bench.anchors import Anchor, AnchorError, ExternalAnchor, Samples, ycbcr
 from crossband.bench.grids import qualities
 from crossband.errors import InputError
 from crossband.pair import Raster
@@ -83,6 +84,29 @@ def test_bytes_that_hold_no_picture_are_an_error(anchor: Anchor) -> None:
 def test_an_unknown_anchor_is_told_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"no anchor is called bpg; allowed are jpeg, .*vvenc"):
         anchors.find("bpg")
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("RGB", r"shape \(8, 8, 3\); \(8, 8\) was coded"),
+        ("I;16", "a PNG of Pillow's mode I;16; 8-bit gray or RGB is wanted"),
+        ("L", r"shape \(8, 8\); \(8, 9\) was coded"),
+        (None, "left no PNG"),
+    ],
+)
+def test_two_commands_that_lose_a_picture_are_told(
+    tmp_path: Path, mode: str | None, message: str
+) -> None:
+    other = tmp_path / "other.png"
+    if mode is None:
+        other.write_bytes(b"none")
+    else:
+        Image.new(mode, (8, 8)).save(other)
+    encode, decode = "cp {input} {output} {quality}", f"sh -c 'cp {other} {{output}}' {{input}}"
+    codec = ExternalAnchor("mine", encode, decode)
+    with pytest.raises(AnchorError, match=message):
+        codec.decode(b"coded", (8, 9) if mode == "L" else (8, 8))
 
 
 def test_conversion_to_ten_bits_and_back_is_exact() -> None:

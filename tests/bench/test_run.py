@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +16,10 @@ from PIL import Image
 from crossband import datasets
 from crossband.bench import coders
 from crossband.bench.crossband_modes import CrossbandCoder, Mode
-from crossband.bench.pair_coder import CodedFile, CodedPair, Shapes
+from crossband.bench.pair_coder import PairCoder
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile, read_rows
 from crossband.bench.run import Progress, Task, run
-from crossband.errors import CrossbandError, InputError, OutputError
+from crossband.errors import InputError, OutputError
 from crossband.pair import Modality, Pair, Raster
 
 
@@ -37,31 +37,22 @@ def tasks(tmp_path: Path) -> list[Task]:
     return [Task("folder", path) for path in datasets.find("folder").pairs(tmp_path)]
 
 
-@dataclass
-class Broken:
-    """A codec that is installed and fails on every picture in one way or another."""
+COPY = (
+    f"{sys.executable} -S -c 'import shutil, sys; shutil.copy(*sys.argv[1:3])' {{input}} {{output}}"
+)
+"""Half of a codec that stores PNG."""
 
-    name: str = "jpeg"
-    fails_in: str = "encode"
 
-    def available(self) -> bool:
-        return self.fails_in != "import"
+def external(name: str, encode: str = COPY, decode: str = COPY) -> PairCoder:
+    """Two commands; a script in them gets the files and the quality as `sys.argv[1:]`."""
+    return coders.find(f"{name}={encode} {{quality}} ::: {decode}")
 
-    def version(self) -> str:
-        return "1"
 
-    def prepare(self) -> None:
-        pass
-
-    def encode(self, pair: Pair, quality: float) -> CodedPair:
-        if self.fails_in == "encode":
-            raise CrossbandError("too cold")
-        # Written in its own name, decoded by the real codec of that name in the other process.
-        junk = tuple(CodedFile(b"junk", (modality,)) for modality in Modality)
-        return CodedPair(junk, 4, 4, "", "")
-
-    def decode(self, files: Sequence[CodedFile], shapes: Shapes) -> Pair:
-        raise AssertionError("the other process decodes")
+def script(tmp_path: Path, program: str) -> str:
+    """A command that runs a Python program, then copies its first file to the second."""
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
+    path.write_text(f"import os, shutil, signal, sys, time\n{program}\nshutil.copy(*sys.argv[1:3])")
+    return f"{sys.executable} -S {path} {{input}} {{output}}"
 
 
 def test_a_run_writes_one_row_a_point_and_counts_file_bytes(
@@ -111,22 +102,73 @@ def test_a_changed_picture_is_measured_again(tasks: list[Task], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("fails_in", "message"), [("encode", "too cold"), ("decode", "could not decode its own files")]
+    ("encode", "decode", "message"),
+    [
+        ("sys.exit('too cold')", "", "folder/a jpg 10: PYTHON ended with code 1: too cold"),
+        ("", "sys.exit('too hot')", "jpg could not decode its own files: PYTHON ended .*too hot"),
+        ("sys.exit()", "", "ended well but left nothing"),
+        ("", "time.sleep(60)", "decoding took more than 1.5 s and was stopped; see"),
+        # What a C library does in the codec's own process
+        ("os.kill(os.getppid(), signal.SIGSTOP)", "", "encoding took more than 1.5 s"),
+        ("os.kill(os.getppid(), signal.SIGSEGV)", "", "encoding ended its process with SIGSEGV"),
+        ("", "os.kill(os.getppid(), signal.SIGABRT)", "decoding ended its process with SIGABRT"),
+    ],
+    ids=[
+        "encoder-refuses",
+        "decoder-refuses",
+        "no-file",
+        "decoder-hangs",
+        "encoding-process-hangs",
+        "encoding-process-crashes",
+        "decoding-process-crashes",
+    ],
 )
-def test_a_codec_that_fails_is_told_and_the_run_goes_on(
-    tasks: list[Task], tmp_path: Path, fails_in: str, message: str
+def test_a_codec_that_fails_hangs_or_crashes_is_told_and_the_run_goes_on(
+    tasks: list[Task], tmp_path: Path, encode: str, decode: str, message: str
 ) -> None:
-    chosen = [Broken(fails_in=fails_in), coders.find("webp")]
-    grid = {"jpeg": (10.0,), "webp": (50.0,)}
-    summary = run(tasks, chosen, tmp_path / "rows.jsonl", qualities=grid)
-    assert summary.measured == 2
-    assert len(summary.failures) == 2
-    assert all(message in line for line in summary.failures)
+    # Only once: the point after it gets a new process where one is needed.
+    once = "if not os.path.exists(f'{__file__}.ran'): open(f'{__file__}.ran', 'w').close(); "
+    bad = external(
+        "jpg",
+        script(tmp_path, f"{once}{encode or 'pass'}"),
+        script(tmp_path, f"{once}{decode or 'pass'}"),
+    )
+    output = tmp_path / "rows.jsonl"
+    summary = run(tasks[:1], [bad], output, qualities={"jpg": (10.0, 20.0)}, limit_s=1.5)
+    (failure,) = summary.failures
+    assert re.search(message.replace("PYTHON", ".*"), failure)
+    assert "\n" not in failure
+    assert [row.quality for row in read_rows(output)] == [20]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which processes there are")
+def test_what_a_stopped_encoder_started_is_ended_too(tasks: list[Task], tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    tell = f"open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    run(
+        tasks[:1],
+        [external("slow", script(tmp_path, tell))],
+        tmp_path / "rows.jsonl",
+        qualities={"slow": (1.0,)},
+        limit_s=1.5,
+    )
+    state = Path("/proc", told.read_text(), "stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_codec_that_is_not_installed_is_skipped(tasks: list[Task], tmp_path: Path) -> None:
-    summary = run(tasks, [Broken(fails_in="import")], tmp_path / "rows.jsonl")
-    assert (summary.measured, summary.skipped) == (0, ("jpeg",))
+    absent = external("absent", "no-such-program {input} {output}")
+    summary = run(tasks, [absent], tmp_path / "rows.jsonl", qualities={"absent": (1.0,)})
+    assert (summary.measured, summary.skipped) == (0, ("absent",))
+
+
+def test_two_commands_are_a_codec(tasks: list[Task], tmp_path: Path) -> None:
+    output = tmp_path / "rows.jsonl"
+    run(tasks[:1], [external("store")], output, qualities={"store": (7.0,)})
+    (row,) = read_rows(output)
+    assert (row.codec, row.psnr_visible, row.psnr_infrared) == ("store", LOSSLESS_DB, LOSSLESS_DB)
+    assert row.version == f"{COPY} {{quality}} ::: {COPY}"
+    assert row.settings == "quality=7"
 
 
 def test_a_picture_that_cannot_be_read_is_told(tasks: list[Task], tmp_path: Path) -> None:

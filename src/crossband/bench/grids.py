@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from crossband.errors import InputError
+
 GRIDS: dict[str, tuple[float, ...]] = {
     "jpeg": (3, 8, 15, 26, 42, 62, 88),
     "jpeg2000": (0, 1, 2, 3, 4, 5, 6, 7),
@@ -19,6 +21,13 @@ codecs are the reference measurements' own, so that rows compare one to one."""
 
 
 def qualities(coder: str) -> tuple[float, ...]:
-    """The grid of a coder by its name; `crossband-alone@run` has that of `crossband`."""
+    """The grid of a coder by its name; `crossband-alone@run` has that of `crossband`.
+
+    Raises:
+        InputError: it has none: the codec is the user's own.
+    """
     name = coder.partition("@")[0]
-    return GRIDS["crossband" if name.startswith("crossband") else name]
+    found = GRIDS.get("crossband" if name.startswith("crossband") else name)
+    if found is None:
+        raise InputError(f"{name} has no grid of its own; give one: --quality {name}=20,30,40")
+    return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossband.cli.options import Json
-from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
+from crossband.cli.outcome import ExitCode, Interrupted, UsageError, complain, print_json
 
 if TYPE_CHECKING:
     from crossband.bench.run import Progress, Task
@@ -35,16 +35,25 @@ def run(
         Path,
         typer.Option(metavar="ROOT", help="Folder with visible/ and infrared/, or that of --set."),
     ],
-    codecs: Annotated[
-        str,
-        typer.Option(metavar="NAMES", help="Codecs, with commas; a wrong name lists them all."),
-    ],
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", metavar="FILE", help="Rows as JSON lines; rows in it are kept."
         ),
     ],
+    codecs: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Codecs, with commas; a wrong name lists them all."),
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMANDS",
+            help="A codec of two commands, from PNG to a file of its own and back: NAME='encoder"
+            " {input} {output} {quality} ::: decoder {input} {output}'. Needs --quality. May be"
+            " repeated.",
+        ),
+    ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,22 +75,39 @@ def run(
             "  [default: its grid, about 27 to 42 dB]",
         ),
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1, help="A slower encode or decode is stopped and has failed."
+        ),
+    ] = 300,
     json: Json = False,
 ) -> ExitCode:
     """Measure codecs on pairs: bytes, PSNR, MS-SSIM and seconds, one row a point.
 
     Every encode is a file, decoded in another process. A run that was stopped goes on where it
-    was. A codec that is not installed is skipped with a line: pip install 'crossband[bench]'.
+    was. A codec that hangs, crashes or fails on a picture is told at the end. A codec that is not
+    installed is skipped with a line: pip install 'crossband[bench]'.
     Set OMP_NUM_THREADS=1 for times of one thread.
     """
     from crossband.bench import coders
     from crossband.bench.run import run as run_bench
 
-    chosen = [coders.find(name.strip()) for name in codecs.split(",")]
+    specs = [name.strip() for name in codecs.split(",")] if codecs else []
+    if not specs and not external:
+        raise UsageError("no codec to measure; name some with --codecs or --external")
+    chosen = [coders.find(spec) for spec in [*specs, *(external or [])]]
     qualities = _qualities(quality or [], [coder.name for coder in chosen])
     tasks = chosen_tasks(data, sets or ["folder"], images)
-    with _progress() as report:
-        summary = run_bench(tasks, chosen, output, qualities=qualities, report=report)
+    try:
+        with _progress() as report:
+            summary = run_bench(
+                tasks, chosen, output, qualities=qualities, limit_s=timeout, report=report
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; {output} keeps every row, the same command goes on"
+        ) from None
     for line in summary.failures:
         complain(line)
     for name in summary.skipped:
