@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,6 +44,29 @@ COPY = (
     f"{sys.executable} -S -c 'import shutil, sys; shutil.copy(*sys.argv[1:3])' {{input}} {{output}}"
 )
 """Half of a codec that stores PNG."""
+
+
+ROW = Row(
+    dataset="folder",
+    image="a",
+    input="0123456789abcdef",
+    codec="webp",
+    version="1",
+    settings="",
+    pixel_format="rgb24 | gray",
+    quality=1.0,
+    pixels_visible=100,
+    pixels_infrared=100,
+    bytes_visible=50,
+    bytes_infrared=25,
+    bpp=6.0,
+    psnr_visible=30.0,
+    psnr_infrared=None,
+    msssim_visible=None,
+    msssim_infrared=None,
+    encode_s=0.5,
+    decode_s=0.25,
+)
 
 
 def external(name: str, encode: str = COPY, decode: str = COPY) -> PairCoder:
@@ -156,12 +182,6 @@ def test_what_a_stopped_encoder_started_is_ended_too(tasks: list[Task], tmp_path
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_a_codec_that_is_not_installed_is_skipped(tasks: list[Task], tmp_path: Path) -> None:
-    absent = external("absent", "no-such-program {input} {output}")
-    summary = run(tasks, [absent], tmp_path / "rows.jsonl", qualities={"absent": (1.0,)})
-    assert (summary.measured, summary.skipped) == (0, ("absent",))
-
-
 def test_two_commands_are_a_codec(tasks: list[Task], tmp_path: Path) -> None:
     output = tmp_path / "rows.jsonl"
     run(tasks[:1], [external("store")], output, qualities={"store": (7.0,)})
@@ -182,16 +202,75 @@ def test_a_picture_that_cannot_be_read_is_told(tasks: list[Task], tmp_path: Path
     assert "a.png" in summary.failures[0]
 
 
-def test_a_damaged_row_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda row: row[:50], "it is no whole JSON object"),
+        (lambda row: b"\xff" + row[1:], "it is no whole JSON object"),
+        (lambda row: b"", "it is no whole JSON object"),
+        (lambda row: b"7", "it is no whole JSON object"),
+        (lambda row: row.replace(b'"bpp"', b'"rate"'), "bpp, rate is missing or unknown"),
+        (lambda row: row.replace(b'"quality":1.0', b'"quality":"1"'), "quality is '1', not float"),
+        (lambda row: row.replace(b'"quality":1.0', b'"quality":NaN'), "quality is nan, not float"),
+    ],
+    ids=["cut", "no-text", "empty", "other-json", "other-fields", "other-type", "not-finite"],
+)
+def test_a_damaged_row_is_named_and_nothing_is_written(
+    tasks: list[Task], tmp_path: Path, damage: Callable[[bytes], bytes], why: str
+) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"dataset": "x"}\n')
-    with pytest.raises(InputError, match=r"line 1 is no row .*take the line out"):
-        read_rows(path)
+    with contextlib.closing(RowFile(path)) as file:
+        for quality in (0.0, 1.0, 2.0):
+            file.add(replace(ROW, quality=quality))
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], damage(lines[1]), lines[2], b""]))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=rf"rows.jsonl: line 2 is damaged \({why}\); delete") as e:
+        run(tasks, [coders.find("webp")], path, qualities={"webp": (50.0,)})
+    assert "\n" not in str(e.value)
+    assert path.read_bytes() == before
 
 
-def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
-        RowFile(tmp_path / "absent" / "rows.jsonl")
+@pytest.mark.parametrize("cut", [1, 30, 200])
+def test_a_last_row_that_was_cut_is_taken_away(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    with contextlib.closing(RowFile(path)) as file:
+        file.add(ROW)
+        whole = path.read_bytes()
+        file.add(replace(ROW, quality=2.0))
+    path.write_bytes(path.read_bytes()[: len(whole) + cut])
+    assert read_rows(path) == [ROW]
+    with contextlib.closing(RowFile(path)) as file:
+        assert path.read_bytes() == whole
+        file.add(replace(ROW, quality=3.0))
+    assert [row.quality for row in read_rows(path)] == [1, 3]
+
+
+def test_a_last_row_without_its_line_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with contextlib.closing(RowFile(path)) as file:
+        file.add(ROW)
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    with contextlib.closing(RowFile(path)) as file:
+        file.add(replace(ROW, quality=2.0))
+    assert [row.quality for row in read_rows(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["absent/rows.jsonl", "visible"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_coded(
+    tasks: list[Task], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises((OutputError, InputError), match=r"cannot be (written|read): .* directory"):
+        run(tasks, [external("store")], tmp_path / name, qualities={"store": (1.0,)})
+
+
+def test_a_codec_that_is_not_installed_is_skipped_and_makes_no_output(
+    tasks: list[Task], tmp_path: Path
+) -> None:
+    absent = external("absent", "no-such-program {input} {output}")
+    summary = run(tasks, [absent], tmp_path / "rows.jsonl", qualities={"absent": (1.0,)})
+    assert (summary.measured, summary.skipped) == (0, ("absent",))
+    assert not (tmp_path / "rows.jsonl").exists()
 
 
 def test_a_row_survives_its_file(tasks: list[Task], tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from crossband.cli import bench
-from crossband.cli.outcome import ExitCode, UsageError
+from crossband.cli.outcome import ExitCode, Interrupted, UsageError
 from crossband.errors import InputError
 
 
@@ -23,6 +26,36 @@ def pairs(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
         Image.fromarray(shades).save(tmp_path / folder / "a.png")
     return tmp_path
+
+
+def test_exit_codes_tell_what_a_run_did(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = pairs / "rows.jsonl"
+    words: dict[str, Any] = {"data": pairs, "output": output, "quality": ["jpeg=10"]}
+    bad = "bad=false {input} {output} {quality} ::: true {input} {output}"
+    assert bench.run(**words, codecs="jpeg") == ExitCode.DONE
+    grids = ["bad=1", "jpeg=10"]
+    some = bench.run(**{**words, "quality": grids}, codecs="jpeg", external=[bad])
+    assert some == ExitCode.SOME_FAILED
+    seen = capsys.readouterr()
+    assert "0 rows measured, 1 kept, 1 failed" in seen.out
+    assert seen.err == "crossband: folder/a bad 1: false ended with code 1: it said nothing\n"
+    fresh = {**words, "quality": ["bad=1"], "output": pairs / "fresh.jsonl"}
+    assert bench.run(**fresh, external=[bad]) == ExitCode.NOTHING_DONE
+
+
+def test_ctrl_c_tells_where_the_rows_are(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(progress: object) -> None:
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def progress() -> Iterator[Callable[[object], None]]:
+        yield interrupt
+
+    monkeypatch.setattr(bench, "_progress", progress)
+    output = pairs / "rows.jsonl"
+    with pytest.raises(Interrupted, match=r"rows.jsonl keeps every row, the same command goes on"):
+        bench.run(data=pairs, codecs="jpeg", output=output, quality=["jpeg=10,60"])
+    assert len(output.read_text().splitlines()) == 1
 
 
 def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:

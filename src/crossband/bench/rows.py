@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import BinaryIO
 
 from crossband.errors import InputError, OutputError
 
 LOSSLESS_DB = 100.0
 """PSNR written for a picture that came back exact, and the largest that is."""
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "float": (float, int),
+    "float | None": (float, int, type(None)),
+    "int | None": (int, type(None)),
+}
+"""What a row's fields hold, by how they are declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,14 @@ class Row:
     decode_s: float
     """Seconds for both pictures, bytes to samples, in the fresh process."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where a value has another type than its field, or is not finite."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            allowed = _TYPES[str(field.type)]
+            if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
+                raise ValueError(f"{field.name} is {value!r}, not {field.type}")
+
     @property
     def key(self) -> tuple[str, str, str, str, str, float]:
         """What no two rows of a file share."""
@@ -72,7 +88,7 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file; none if there is no file. An unfinished last line is left out.
+    """The rows of a file; none if there is no file. A last line that was cut off is left out.
 
     Raises:
         InputError: a line is no row.
@@ -80,27 +96,21 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            if number == len(lines) and not line.endswith("\n"):
+            rows.append(_row(line))
+        except ValueError as error:
+            if number == len(lines) and not line.endswith(b"\n"):
                 break
-            known = ", ".join(field.name for field in fields(Row))
             raise InputError(
-                f"{path}: line {number} is no row ({error}); a row is a JSON object with {known}:"
-                " take the line out to measure it again"
+                f"{path}: line {number} is damaged ({error}); delete that line,"
+                " and `crossband bench run` measures it again"
             ) from error
     return rows
-
-
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """A new file of the rows, in place of what was there."""
-    path.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
 
 
 class RowFile:
@@ -116,18 +126,20 @@ class RowFile:
         self.rows = read_rows(path)
         self._keys = {row.key for row in self.rows}
         try:
-            if not path.exists() or not path.read_bytes().endswith(b"\n"):
-                write_rows(path, self.rows)  # ends a line that a kill left unfinished
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("a+b")
+            _end_last_line(self._file)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise OutputError(
+                f"{path}: cannot be written: {error.strerror or error}; choose another --output"
+            ) from error
 
     def __contains__(self, key: object) -> bool:
         return key in self._keys
 
     def add(self, row: Row) -> None:
         """Writes the row before it returns."""
-        self._file.write(f"{_line(row)}\n")
+        line = json.dumps(asdict(row), separators=(",", ":"), allow_nan=False)
+        self._file.write(f"{line}\n".encode())
         self._file.flush()
         self.rows.append(row)
         self._keys.add(row.key)
@@ -137,8 +149,37 @@ class RowFile:
         self._file.close()
 
 
-def _line(row: Row) -> str:
-    return json.dumps(asdict(row), separators=(",", ":"), allow_nan=False)
+def _row(line: bytes) -> Row:
+    """The row in a line.
+
+    Raises:
+        ValueError: it is cut or changed.
+    """
+    try:
+        values = json.loads(line)
+    except ValueError:  # its message tells a line and column of its own
+        raise ValueError("it is no whole JSON object") from None
+    if not isinstance(values, dict):
+        raise ValueError("it is no whole JSON object")
+    known = {field.name for field in fields(Row)}
+    if known != values.keys():
+        raise ValueError(f"{', '.join(sorted(known ^ values.keys()))} is missing or unknown")
+    return Row(**values)
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """Takes away a last line that a kill cut off, so that the next row begins a line."""
+    file.seek(0)
+    data = file.read()
+    begin = data.rfind(b"\n") + 1
+    if begin == len(data):
+        return
+    try:
+        _row(data[begin:])
+    except ValueError:
+        file.truncate(begin)
+    else:
+        file.write(b"\n")
 
 
 def _bpp(size_bytes: int | None, pixels: int | None) -> float | None:

@@ -92,6 +92,9 @@ def run(
         coder.name: tuple(map(float, (qualities or {}).get(coder.name) or grid(coder.name)))
         for coder in present
     }
+    skipped = tuple(coder.name for coder in coders if coder not in present)
+    if not present:
+        return Summary(0, 0, (), skipped)
     points_a_pair = sum(len(each) for each in grids.values())
     done = measured = kept = 0
     failures: list[str] = []
@@ -133,7 +136,6 @@ def run(
     finally:
         bench.close()
         file.close()
-    skipped = tuple(coder.name for coder in coders if coder not in present)
     return Summary(measured, kept, tuple(failures), skipped)
 
 
