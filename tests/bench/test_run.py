@@ -117,6 +117,33 @@ def test_a_stopped_run_goes_on_where_it_was(tasks: list[Task], tmp_path: Path) -
     assert len({row.key for row in read_rows(output)}) == 4
 
 
+def test_jobs_give_the_same_rows_without_seconds(tasks: list[Task], tmp_path: Path) -> None:
+    grid = {"webp": (5.0, 50.0)}
+    outputs = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for jobs, output in enumerate(outputs, 1):
+        run(tasks[:1], [coders.find("webp")], output, qualities=grid, jobs=jobs)
+    one, two = ({row.key: row for row in read_rows(output)} for output in outputs)
+    assert two == {key: replace(row, encode_s=None, decode_s=None) for key, row in one.items()}
+    again = run(tasks[:1], [coders.find("webp")], outputs[0], qualities=grid, jobs=2)
+    assert (again.measured, again.kept) == (0, 2)
+
+
+def test_jobs_run_at_once(tasks: list[Task], tmp_path: Path) -> None:
+    # An encoder waits until another one has begun, and is stopped where there is none.
+    meet = """
+marks = os.path.join(os.path.dirname(__file__), "marks")
+os.makedirs(marks, exist_ok=True)
+os.mkdir(os.path.join(marks, str(os.getpid())))
+while len(os.listdir(marks)) < 2:
+    time.sleep(0.01)
+"""
+    both = external("both", script(tmp_path, meet))
+    summary = run(
+        tasks, [both], tmp_path / "rows.jsonl", qualities={"both": (1.0,)}, limit_s=5, jobs=2
+    )
+    assert (summary.measured, summary.failures) == (2, ())
+
+
 def test_a_changed_picture_is_measured_again(tasks: list[Task], tmp_path: Path) -> None:
     output = tmp_path / "rows.jsonl"
     grid = {"jpeg": (10.0,)}

@@ -93,6 +93,12 @@ def test_a_missing_modality_is_not_available_rather_than_zero() -> None:
     assert "| n/a | n/a | n/a |" in points_markdown(averages)
 
 
+def test_seconds_beside_other_jobs_are_not_available() -> None:
+    untimed = [*rows("a"), *(replace(each, encode_s=None, decode_s=None) for each in rows("b"))]
+    text = table_markdown(table(average(untimed), reference="a"), reference="a")
+    assert text.endswith("| +0.0 % | n/a | n/a |\n")
+
+
 REFERENCE_FIGURES = {
     "hevc-x265-444-10b": (14.7, 17.4),
     "av1-svt-420-10b-p3": (15.2, 15.2),

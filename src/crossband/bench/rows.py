@@ -52,9 +52,9 @@ class Row:
     msssim_visible: float | None
     """None below 161 pixels a side or without pytorch-msssim."""
     msssim_infrared: float | None
-    encode_s: float
-    """Seconds for both pictures, samples to bytes."""
-    decode_s: float
+    encode_s: float | None
+    """Seconds for both pictures, samples to bytes; None if measured beside other jobs."""
+    decode_s: float | None
     """Seconds for both pictures, bytes to samples, in the fresh process."""
 
     def __post_init__(self) -> None:

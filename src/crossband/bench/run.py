@@ -10,12 +10,15 @@ Both processes have a time limit (`worker.py`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from crossband.bench.grids import qualities as grid
 from crossband.bench.metrics import ms_ssim, psnr
@@ -68,6 +71,7 @@ def run(
     *,
     qualities: Mapping[str, Sequence[float]] | None = None,
     limit_s: float = LIMIT_S,
+    jobs: int = 1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
     """Adds a row to the output for each pair, codec and quality that is not in it yet.
@@ -81,6 +85,8 @@ def run(
         output: file of JSON lines, made if it is not there.
         qualities: by codec name; the codec's grid where it is not given.
         limit_s: seconds that one encode or decode may take.
+        jobs: points that are measured at once; with more than one, rows have no seconds and come
+            in the order in which they end.
         report: called after each point.
 
     Raises:
@@ -107,9 +113,21 @@ def run(
             log.info("%s: %s", what, failure)
         report(Progress(done, points_a_pair * len(tasks), what))
 
-    file = RowFile(output)
-    bench = _Bench(limit_s)
-    try:
+    def settle(pending: dict[Future[Row], str], *, down_to: int) -> None:
+        nonlocal measured
+        while len(pending) > down_to:
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                point = pending.pop(future)
+                try:
+                    file.add(future.result())
+                except CrossbandError as error:
+                    step(point, failure=str(error))
+                else:
+                    measured += 1
+                    step(point)
+
+    with contextlib.closing(RowFile(output)) as file, _Benches(jobs, limit_s) as benches:
+        pending: dict[Future[Row], str] = {}
         for task in tasks:
             what = f"{task.dataset}/{task.path.name}"
             try:
@@ -126,17 +144,55 @@ def run(
                         kept += 1
                         step(point)
                         continue
-                    try:
-                        file.add(bench.measure(names, pair, coder, quality))
-                    except CrossbandError as error:
-                        step(point, failure=str(error))
-                    else:
-                        measured += 1
-                        step(point)
-    finally:
-        bench.close()
-        file.close()
+                    pending[benches.submit(names, pair, coder, quality)] = point
+                    # One job leaves this process idle: the seconds are the codec's alone.
+                    settle(pending, down_to=jobs - 1)
+        settle(pending, down_to=0)
     return Summary(measured, kept, tuple(failures), skipped)
+
+
+class _Benches:
+    """As many benches as jobs; a thread waits at each that measures."""
+
+    def __init__(self, jobs: int, limit_s: float) -> None:
+        self._timed = jobs == 1
+        self._benches = [_Bench(limit_s) for _ in range(jobs)]
+        self._free: SimpleQueue[_Bench] = SimpleQueue()
+        for bench in self._benches:
+            self._free.put(bench)
+        self._threads = ThreadPoolExecutor(jobs)
+
+    def __enter__(self) -> _Benches:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends all processes, whatever they do."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for bench in self._benches:
+            bench.stop()
+        self._threads.shutdown()
+        for bench in self._benches:
+            bench.close()
+
+    def submit(
+        self,
+        names: tuple[str, str, str, str, str],
+        pair: Pair,
+        coder: PairCoder,
+        quality: float,
+    ) -> Future[Row]:
+        """The row to come."""
+
+        def measure() -> Row:
+            bench = self._free.get()
+            try:
+                row = bench.measure(names, pair, coder, quality)
+            finally:
+                self._free.put(bench)
+            # Seconds beside other work are no timings.
+            return row if self._timed else replace(row, encode_s=None, decode_s=None)
+
+        return self._threads.submit(measure)
 
 
 class _Bench:
@@ -146,8 +202,13 @@ class _Bench:
         self._encoder = Worker(limit_s=limit_s)
         self._decoder = Worker(limit_s=limit_s)
 
+    def stop(self) -> None:
+        """Ends both processes, from any thread."""
+        self._encoder.stop()
+        self._decoder.stop()
+
     def close(self) -> None:
-        """Ends both."""
+        """Gives back what they hold."""
         self._encoder.close()
         self._decoder.close()
 

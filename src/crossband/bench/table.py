@@ -27,8 +27,8 @@ class Point:
     psnr_infrared: float | None
     msssim_visible: float | None
     msssim_infrared: float | None
-    encode_s: float
-    decode_s: float
+    encode_s: float | None
+    decode_s: float | None
 
     @property
     def psnr_mean(self) -> float:
@@ -76,9 +76,9 @@ class TableLine:
     infrared: float | None
     pair: float | None
     """With the best split of both codecs."""
-    encode_s: float
-    """Seconds a pair, mean over pictures and qualities."""
-    decode_s: float
+    encode_s: float | None
+    """Seconds a pair, mean over pictures and qualities; None if one has none."""
+    decode_s: float | None
 
 
 def average(
@@ -165,8 +165,8 @@ def table(
                 visible=rate((against[0].curve(Modality.VISIBLE), each.curve(Modality.VISIBLE))),
                 infrared=rate((against[0].curve(Modality.INFRARED), each.curve(Modality.INFRARED))),
                 pair=rate((against[0].pair_curve(), each.pair_curve())),
-                encode_s=_mean_of([point.encode_s for point in each.points]) or 0.0,
-                decode_s=_mean_of([point.decode_s for point in each.points]) or 0.0,
+                encode_s=_mean_of([point.encode_s for point in each.points]),
+                decode_s=_mean_of([point.decode_s for point in each.points]),
             )
         )
     return lines
@@ -181,8 +181,8 @@ def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
     )
     return head + "".join(
         f"| {line.dataset} | {line.images} | {line.codec} | {_percent(line.visible)} |"
-        f" {_percent(line.infrared)} | {_percent(line.pair)} | {line.encode_s:.2f} |"
-        f" {line.decode_s:.3f} |\n"
+        f" {_percent(line.infrared)} | {_percent(line.pair)} | {_number(line.encode_s, 2)} |"
+        f" {_number(line.decode_s, 3)} |\n"
         for line in lines
         if line.codec != reference
     )
@@ -215,8 +215,8 @@ def _mean(quality: float, rows: Sequence[Row]) -> Point:
         psnr_infrared=_mean_of([row.psnr_infrared for row in rows]),
         msssim_visible=_mean_of([row.msssim_visible for row in rows]),
         msssim_infrared=_mean_of([row.msssim_infrared for row in rows]),
-        encode_s=sum(row.encode_s for row in rows) / len(rows),
-        decode_s=sum(row.decode_s for row in rows) / len(rows),
+        encode_s=_mean_of([row.encode_s for row in rows]),
+        decode_s=_mean_of([row.decode_s for row in rows]),
     )
 
 

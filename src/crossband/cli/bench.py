@@ -81,6 +81,10 @@ def run(
             metavar="SECONDS", min=1, help="A slower encode or decode is stopped and has failed."
         ),
     ] = 300,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Points measured at once; rows of more than 1 have no seconds."),
+    ] = 1,
     json: Json = False,
 ) -> ExitCode:
     """Measure codecs on pairs: bytes, PSNR, MS-SSIM and seconds, one row a point.
@@ -102,7 +106,13 @@ def run(
     try:
         with _progress() as report:
             summary = run_bench(
-                tasks, chosen, output, qualities=qualities, limit_s=timeout, report=report
+                tasks,
+                chosen,
+                output,
+                qualities=qualities,
+                limit_s=timeout,
+                jobs=jobs,
+                report=report,
             )
     except KeyboardInterrupt:
         raise Interrupted(
