@@ -69,7 +69,9 @@ def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFix
     assert "| folder | 1 | webp | " in out
     assert out.count("| folder | webp | ") == 3
     assert bench.table([output], against="jpeg", json=True) == ExitCode.DONE
-    lines = json.loads(capsys.readouterr().out)["lines"]
+    found = json.loads(capsys.readouterr().out)
+    lines = found["lines"]
+    assert (found["bootstrap"], lines[1]["visible_interval"]) == (0, None)
     assert [line["codec"] for line in lines] == ["jpeg", "webp"]
     assert lines[0]["pair"] == pytest.approx(0, abs=1e-6)
 

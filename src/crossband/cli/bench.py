@@ -26,6 +26,7 @@ crossband bench run --data shared/data --set roadscene:test:10 --set msrs --code
 TABLE_EXAMPLES = """
 crossband bench table rows.jsonl --against x265
 crossband bench table rows.jsonl --against x265 --psnr 28:37 --points
+crossband bench table rows.jsonl --against x265 --bootstrap 1000
 """
 
 
@@ -150,6 +151,14 @@ def table(
             metavar="LOW:HIGH", help="Only qualities whose mean PSNR is between these, in dB."
         ),
     ] = None,
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Add 95 % intervals from N resamples of the pictures; 1000 is usual, 0 is none.",
+        ),
+    ] = 0,
     points: Annotated[bool, typer.Option("--points", help="Add every mean point.")] = False,
     json: Json = False,
 ) -> ExitCode:
@@ -172,12 +181,27 @@ def table(
         raise InputError(
             f"{', '.join(map(str, rows))}: has no row; `crossband bench run` adds some"
         )
-    averages = tables.average(found, steps_db=_range("--steps", steps))
-    lines = tables.table(averages, reference=against, psnr_range=_range("--psnr", psnr))
+    steps_db, psnr_range = _range("--steps", steps), _range("--psnr", psnr)
+    averages = tables.average(found, steps_db=steps_db)
+    lines = tables.table(averages, reference=against, psnr_range=psnr_range)
+    if bootstrap:
+        lines = tables.with_intervals(
+            lines,
+            found,
+            reference=against,
+            resamples=bootstrap,
+            steps_db=steps_db,
+            psnr_range=psnr_range,
+        )
     if json:
         curves = [asdict(each) for each in averages] if points else None
         print_json(
-            {"against": against, "lines": [asdict(each) for each in lines], "points": curves}
+            {
+                "against": against,
+                "bootstrap": bootstrap,
+                "lines": [asdict(each) for each in lines],
+                "points": curves,
+            }
         )
         return ExitCode.DONE
     print(tables.table_markdown(lines, reference=against), end="")
