@@ -136,8 +136,8 @@ def table(
         raise InputError(
             f"{', '.join(map(str, rows))}: has no row; `crossband bench run` adds some"
         )
-    averages = tables.average(found, steps_db=_range("--steps", steps))
-    lines = tables.table(averages, reference=against, psnr_range=_range("--psnr", psnr))
+    averages = tables.average(found, steps_db=parse_range("--steps", steps))
+    lines = tables.table(averages, reference=against, psnr_range=parse_range("--psnr", psnr))
     if json:
         curves = [asdict(each) for each in averages] if points else None
         print_json(
@@ -180,7 +180,8 @@ def _qualities(options: list[str], codecs: list[str]) -> dict[str, tuple[float, 
     return grids
 
 
-def _range(option: str, text: str | None) -> tuple[float, float] | None:
+def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
+    """Two numbers as `28:37`, the first the lower; None for none."""
     if text is None:
         return None
     try:
