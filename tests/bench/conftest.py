@@ -40,7 +40,7 @@ def _drawn_points(svg: str) -> dict[str, list[DrawnPoint]]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drawn_points() -> Callable[[str], dict[str, list[DrawnPoint]]]:
     """What an SVG shows, by codec."""
     return _drawn_points
@@ -91,7 +91,7 @@ def _measured(
     return rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measured() -> Callable[..., list[Row]]:
     """Makes rows; no codec runs for them."""
     return _measured

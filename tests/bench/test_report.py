@@ -32,7 +32,7 @@ from crossband.bench.rows import Row, write_rows
 from crossband.bench.run import Task
 from crossband.bench.run import run as run_bench
 from crossband.bench.worst import most_excess
-from crossband.cli import main
+from crossband.cli import bench_rows, main
 
 Measured = Callable[..., list[Row]]
 Drawn = Callable[[str], dict[str, list[Any]]]
@@ -79,12 +79,12 @@ class Page(HTMLParser):
         return [value for _, held in self.seen if (value := held.get(name)) is not None]
 
 
-def report(rows: list[Row], reference: str = "x265") -> str:
-    findings = find(rows, reference=reference)
-    return write_report(findings, plots(findings, sort_by="crossband"))
+def report(rows: list[Row], *, plotted: bool = True) -> str:
+    findings = find(rows, reference="x265")
+    return write_report(findings, plots(findings, sort_by="crossband") if plotted else ())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_sets(measured: Measured) -> list[Row]:
     return [
         row
@@ -94,8 +94,13 @@ def two_sets(measured: Measured) -> list[Row]:
     ]
 
 
-def test_the_page_is_whole_and_balanced(two_sets: list[Row]) -> None:
-    text = report(two_sets)
+@pytest.fixture(scope="module")
+def text(two_sets: list[Row]) -> str:
+    """The page of both sets."""
+    return report(two_sets)
+
+
+def test_the_page_is_whole_and_balanced(text: str) -> None:
     page = Page(text)
     assert page.doctype.lower() == "doctype html"
     assert (page.faults, page.open) == ([], [])
@@ -106,8 +111,7 @@ def test_the_page_is_whole_and_balanced(two_sets: list[Row]) -> None:
     assert set(targets) <= set(ids)
 
 
-def test_a_browser_fetches_nothing(two_sets: list[Row]) -> None:
-    text = report(two_sets)
+def test_a_browser_fetches_nothing(text: str) -> None:
     page = Page(text)
     assert {tag for tag, _ in page.seen} & {"script", "link", "iframe", "object", "base"} == set()
     for name in ("src", "srcset", "href", "xlink:href", "data", "poster", "action"):
@@ -117,18 +121,17 @@ def test_a_browser_fetches_nothing(two_sets: list[Row]) -> None:
     assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)]*)", text))
 
 
-def test_the_page_fits_a_phone_and_a_dark_room(two_sets: list[Row]) -> None:
-    text = report(two_sets)
+def test_the_page_fits_a_phone_and_a_dark_room(text: str) -> None:
     assert '<meta name="viewport" content="width=device-width' in text
     assert "@media (prefers-color-scheme: dark)" in text
     assert '<meta name="color-scheme" content="light dark">' in text
 
 
 def test_every_plot_is_there_with_exactly_its_points(
-    two_sets: list[Row], drawn_points: Drawn
+    two_sets: list[Row], text: str, drawn_points: Drawn
 ) -> None:
     made = plots(find(two_sets, reference="x265"), sort_by="crossband")
-    found = re.findall(r'<figure class="plot">.*?(<svg.*?</svg>)', report(two_sets), re.DOTALL)
+    found = re.findall(r'<figure class="plot">.*?(<svg.*?</svg>)', text, re.DOTALL)
     assert len(found) == len(made) > 10
     for svg, plot in zip(found, made, strict=True):
         assert f' id="{plot.name}"' in svg
@@ -141,8 +144,8 @@ def test_every_plot_is_there_with_exactly_its_points(
                 assert (point.x, point.y) == pytest.approx((mark.x, mark.y), rel=1e-5)
 
 
-def test_tables_have_the_bd_rates_of_each_set(two_sets: list[Row]) -> None:
-    rows = Page(report(two_sets)).cells
+def test_tables_have_the_bd_rates_of_each_set(text: str) -> None:
+    rows = Page(text).cells
     assert ["codec", "visible", "infrared", "pair, best split", "encode s", "decode s"] in rows
     assert ["crossband", "+100.0 %", "+100.0 %", "+100.0 %", "1.00", "0.250"] in rows
     assert ["codec", "visible", "encode s", "decode s"] in rows  # the set without infrared
@@ -154,13 +157,12 @@ def test_tables_have_the_bd_rates_of_each_set(two_sets: list[Row]) -> None:
 def test_curves_that_cannot_be_compared_are_not_available(
     measured: Measured, changes: dict[str, Any]
 ) -> None:
-    page = Page(report(measured("x265") + measured("crossband", **changes)))
+    page = Page(report(measured("x265") + measured("crossband", **changes), plotted=False))
     assert (page.faults, page.open) == ([], [])
     assert ["crossband", "n/a", "n/a", "n/a", "0.50", "0.125"] in page.cells
 
 
-def test_versions_and_full_settings_are_told(two_sets: list[Row]) -> None:
-    text = report(two_sets)
+def test_versions_and_full_settings_are_told(text: str) -> None:
     assert "1.0; on street, yard" in text
     for quality in (1, 2, 3, 4):
         assert f"<code>speed=1:q={quality}</code>" in text
@@ -168,7 +170,8 @@ def test_versions_and_full_settings_are_told(two_sets: list[Row]) -> None:
 
 def test_what_does_not_count_is_told(measured: Measured) -> None:
     older = measured("crossband", version="0.9")
-    page = report(older + measured("crossband") + measured("x265", images=("a", "b", "c")))
+    rows = older + measured("crossband") + measured("x265", images=("a", "b", "c"))
+    page = report(rows, plotted=False)
     assert "2 pictures;" in page
     assert "Left out, because a codec lacks a quality of them: 1." in page
     assert f"Rows of older versions left out: {len(older)}." in page
@@ -176,7 +179,10 @@ def test_what_does_not_count_is_told(measured: Measured) -> None:
 
 def test_names_from_rows_are_text_not_markup(measured: Measured) -> None:
     name = "<script>alert(1)</script>&\"'"
-    text = report(measured("x265", dataset=name, images=(name,)) + measured(name, dataset=name))
+    rows = [
+        row for codec in ("x265", name) for row in measured(codec, dataset=name, images=(name,))
+    ]
+    text = report(rows)
     page = Page(text)
     assert (page.faults, page.open) == ([], [])
     assert "script" not in {tag for tag, _ in page.seen}
@@ -192,9 +198,14 @@ def rows_in(path: Path, rows: list[Row]) -> Path:
 
 
 def test_the_command_writes_one_page_and_tells_what_is_in_it(
-    two_sets: list[Row], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    measured: Measured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = rows_in(tmp_path / "rows.jsonl", two_sets)
+    both = [
+        row
+        for dataset in ("street", "yard")
+        for row in measured("x265", dataset=dataset, infrared=False, ms_ssim=False)
+    ]
+    rows = rows_in(tmp_path / "rows.jsonl", both)
     assert command(tmp_path, rows, "--json", "--psnr", "street=30:36", "--psnr", "31:37") == 0
     told = json.loads(capsys.readouterr().out)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -273,6 +284,22 @@ def test_no_row_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         assert name in line
 
 
+def test_a_package_that_is_missing_is_one_line_with_what_brings_it(
+    measured: Measured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = rows_in(tmp_path / "rows.jsonl", measured("x265"))
+    present = bench_rows.find_spec
+    monkeypatch.setattr(
+        bench_rows, "find_spec", lambda name: None if name == "jinja2" else present(name)
+    )
+    assert command(tmp_path, rows) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "jinja2 is not installed: pip install 'crossband[bench]'" in line
+
+
 def test_a_page_that_exists_is_kept_without_force(
     measured: Measured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,6 +315,7 @@ def test_a_page_that_exists_is_kept_without_force(
 def test_a_set_that_cannot_be_compared_is_told_and_the_others_are_reported(
     measured: Measured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    street = measured("x265", infrared=False, ms_ssim=False)
     without_reference = measured("crossband", dataset="yard")
     mixed = measured("x265", dataset="lane", images=("a",)) + measured(
         "x265", dataset="lane", images=("b",), infrared=False
@@ -295,7 +323,7 @@ def test_a_set_that_cannot_be_compared_is_told_and_the_others_are_reported(
     mixed[:4] = [
         Row(**{**asdict(row), "psnr_visible": None, "bytes_visible": None}) for row in mixed[:4]
     ]
-    rows = rows_in(tmp_path / "rows.jsonl", measured("x265") + without_reference + mixed)
+    rows = rows_in(tmp_path / "rows.jsonl", street + without_reference + mixed)
     assert command(tmp_path, rows) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
@@ -398,10 +426,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
     not any(map(shutil.which, BROWSERS)), reason=f"no browser here: {', '.join(BROWSERS)}"
 )
 def test_a_browser_without_a_network_shows_every_plot_in_light_and_dark(
-    two_sets: list[Row], tmp_path: Path
+    two_sets: list[Row], text: str, tmp_path: Path
 ) -> None:
     browser = next(path for name in BROWSERS if (path := shutil.which(name)))
-    text = report(two_sets)
     (tmp_path / "report.html").write_text(text, encoding="utf-8")
 
     def open_page(*words: str) -> str:

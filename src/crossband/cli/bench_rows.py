@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,11 +31,16 @@ def read_findings(rows: list[Path], *, against: str, ranges: list[str] | None) -
 
     Raises:
         UsageError: a range is none.
-        InputError: the rows cannot be used.
+        InputError: the rows cannot be used, or a package of the extra `bench` is missing.
     """
     from crossband.bench.findings import find, read_all
     from crossband.cli.bench import parse_range
     from crossband.cli.outcome import complain
+    from crossband.errors import InputError
+
+    for package in ("bjontegaard", "jinja2", "matplotlib", "scipy"):
+        if find_spec(package) is None:
+            raise InputError(f"{package} is not installed: pip install 'crossband[bench]'")
 
     of_all = None
     of_sets = {}
