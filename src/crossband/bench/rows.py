@@ -7,17 +7,20 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import NoneType
 from typing import BinaryIO
 
 from crossband.errors import InputError, OutputError
+from crossband.pair import Modality
 
 LOSSLESS_DB = 100.0
 """PSNR written for a picture that came back exact, and the largest that is."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
+    "int": (int,),
     "float": (float, int),
-    "float | None": (float, int, type(None)),
-    "int | None": (int, type(None)),
+    "int | None": (int, NoneType),
+    "float | None": (float, int, NoneType),
 }
 """What a row's fields hold, by how they are declared."""
 
@@ -58,12 +61,19 @@ class Row:
     """Seconds for both pictures, bytes to samples, in the fresh process."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a value has another type than its field, or is not finite."""
         for field in fields(self):
             value = getattr(self, field.name)
-            allowed = _TYPES[str(field.type)]
-            if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
-                raise ValueError(f"{field.name} is {value!r}, not {field.type}")
+            if type(value) not in _TYPES[str(field.type)]:
+                raise ValueError(f"{field.name} is {value!r}; it must be {field.type}")
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"{field.name} is {value!r}; it must be printable")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{field.name} is {value}; it must be finite")
+            counted = field.name.startswith(("pixels_", "bytes_"))
+            if counted and isinstance(value, int) and value < 1:
+                raise ValueError(f"{field.name} is {value}; it must be above 0")
+        if self.psnr_visible is None and self.psnr_infrared is None:
+            raise ValueError("psnr_visible and psnr_infrared are null; one must be a number")
 
     @property
     def key(self) -> tuple[str, str, str, str, str, float]:
@@ -79,6 +89,10 @@ class Row:
     def bpp_infrared(self) -> float | None:
         """Bits per infrared pixel."""
         return _bpp(self.bytes_infrared, self.pixels_infrared)
+
+    def psnr(self, modality: Modality) -> float | None:
+        """dB of one picture; None if the pair lacks it."""
+        return self.psnr_visible if modality is Modality.VISIBLE else self.psnr_infrared
 
     @property
     def psnr_mean(self) -> float:

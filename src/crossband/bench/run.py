@@ -135,9 +135,9 @@ def run(
             except SourceError as error:
                 step(what, points=points_a_pair, failure=str(error))
                 continue
-            digest = _digest(pair)
+            input_id = digest(pair)
             for coder in present:
-                names = (task.dataset, task.path.name, digest, coder.name, coder.version())
+                names = (task.dataset, task.path.name, input_id, coder.name, coder.version())
                 for quality in grids[coder.name]:
                     point = f"{what} {coder.name} {quality:g}"
                     if (*names, quality) in file:
@@ -288,12 +288,11 @@ def _compare(original: Raster | None, decoded: Raster | None) -> _Fidelity:
     )
 
 
-def _digest(pair: Pair) -> str:
-    digest = hashlib.sha256()
+def digest(pair: Pair) -> str:
+    """A row's `input` for this pair."""
+    found = hashlib.sha256()
     for modality in Modality:
         if (raster := pair.get(modality)) is not None:
-            digest.update(
-                f"{modality.value} {raster.samples.shape} {raster.samples.dtype}".encode()
-            )
-            digest.update(raster.samples.tobytes())
-    return digest.hexdigest()[:16]
+            found.update(f"{modality.value} {raster.samples.shape} {raster.samples.dtype}".encode())
+            found.update(raster.samples.tobytes())
+    return found.hexdigest()[:16]

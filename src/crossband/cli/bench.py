@@ -181,7 +181,7 @@ def table(
         raise InputError(
             f"{', '.join(map(str, rows))}: has no row; `crossband bench run` adds some"
         )
-    steps_db, psnr_range = _range("--steps", steps), _range("--psnr", psnr)
+    steps_db, psnr_range = parse_range("--steps", steps), parse_range("--psnr", psnr)
     averages = tables.average(found, steps_db=steps_db)
     lines = tables.table(averages, reference=against, psnr_range=psnr_range)
     if bootstrap:
@@ -240,7 +240,8 @@ def _qualities(options: list[str], codecs: list[str]) -> dict[str, tuple[float, 
     return grids
 
 
-def _range(option: str, text: str | None) -> tuple[float, float] | None:
+def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
+    """Two numbers as `28:37`, the first the lower; None for none."""
     if text is None:
         return None
     try:
