@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -21,7 +22,7 @@ pytest.importorskip("matplotlib", reason="needs matplotlib: pip install crossban
 from crossband.bench.drawing import COLOURS, draw, standalone
 from crossband.bench.findings import find
 from crossband.bench.plots import Plot, plots
-from crossband.bench.rows import Row, write_rows
+from crossband.bench.rows import Row, RowFile
 from crossband.cli import main
 from crossband.errors import OutputError
 
@@ -223,7 +224,9 @@ def test_the_same_rows_give_the_same_bytes(measured: Measured) -> None:
 @pytest.fixture
 def rows_file(measured: Measured, tmp_path: Path) -> Path:
     path = tmp_path / "rows.jsonl"
-    write_rows(path, measured("x265", infrared=False, ms_ssim=False, images=("a",)))
+    with contextlib.closing(RowFile(path)) as file:
+        for row in measured("x265", infrared=False, ms_ssim=False, images=("a",)):
+            file.add(row)
     return path
 
 

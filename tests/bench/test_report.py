@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -28,7 +29,7 @@ from crossband.bench import coders
 from crossband.bench.findings import find
 from crossband.bench.plots import plots
 from crossband.bench.report import write_report
-from crossband.bench.rows import Row, write_rows
+from crossband.bench.rows import Row, RowFile
 from crossband.bench.run import Task
 from crossband.bench.run import run as run_bench
 from crossband.bench.worst import most_excess
@@ -193,7 +194,9 @@ def command(tmp_path: Path, rows: Path, *words: str) -> int:
 
 
 def rows_in(path: Path, rows: list[Row]) -> Path:
-    write_rows(path, rows)
+    with contextlib.closing(RowFile(path)) as file:
+        for row in rows:
+            file.add(row)
     return path
 
 
@@ -230,7 +233,7 @@ def damaged(row: Row, **changes: object) -> str:
         ({"pixels_visible": 0}, "pixels_visible is 0"),
         ({"bytes_infrared": 1.5}, "bytes_infrared is 1.5"),
         ({"codec": "a\x00b"}, "must be printable"),
-        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
+        ({"colour": "red"}, "colour is missing or unknown"),
     ],
 )
 def test_a_damaged_row_is_told_with_file_and_line(
@@ -245,7 +248,7 @@ def test_a_damaged_row_is_told_with_file_and_line(
     rows.write_text(damaged(good) + damaged(good, **changes))
     assert command(tmp_path, rows) == 3
     (line,) = capsys.readouterr().err.splitlines()
-    assert "rows.jsonl: line 2 is no row" in line
+    assert "rows.jsonl: line 2 is damaged" in line
     assert message in line
     assert not (tmp_path / "report.html").exists()
 

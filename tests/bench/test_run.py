@@ -237,8 +237,14 @@ def test_a_picture_that_cannot_be_read_is_told(tasks: list[Task], tmp_path: Path
         (lambda row: b"", "it is no whole JSON object"),
         (lambda row: b"7", "it is no whole JSON object"),
         (lambda row: row.replace(b'"bpp"', b'"rate"'), "bpp, rate is missing or unknown"),
-        (lambda row: row.replace(b'"quality":1.0', b'"quality":"1"'), "quality is '1', not float"),
-        (lambda row: row.replace(b'"quality":1.0', b'"quality":NaN'), "quality is nan, not float"),
+        (
+            lambda row: row.replace(b'"quality":1.0', b'"quality":"1"'),
+            "quality is '1'; it must be float",
+        ),
+        (
+            lambda row: row.replace(b'"quality":1.0', b'"quality":NaN'),
+            "quality is nan; it must be finite",
+        ),
     ],
     ids=["cut", "no-text", "empty", "other-json", "other-fields", "other-type", "not-finite"],
 )
