@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +19,10 @@ from PIL import Image
 from crossband import datasets
 from crossband.bench import coders
 from crossband.bench.crossband_modes import CrossbandCoder, Mode
-from crossband.bench.pair_coder import CodedFile, CodedPair, Shapes
+from crossband.bench.pair_coder import PairCoder
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile, read_rows
 from crossband.bench.run import Progress, Task, run
-from crossband.errors import CrossbandError, InputError, OutputError
+from crossband.errors import InputError, OutputError
 from crossband.pair import Modality, Pair, Raster
 
 
@@ -37,31 +40,45 @@ def tasks(tmp_path: Path) -> list[Task]:
     return [Task("folder", path) for path in datasets.find("folder").pairs(tmp_path)]
 
 
-@dataclass
-class Broken:
-    """A codec that is installed and fails on every picture in one way or another."""
+COPY = (
+    f"{sys.executable} -S -c 'import shutil, sys; shutil.copy(*sys.argv[1:3])' {{input}} {{output}}"
+)
+"""Half of a codec that stores PNG."""
 
-    name: str = "jpeg"
-    fails_in: str = "encode"
 
-    def available(self) -> bool:
-        return self.fails_in != "import"
+ROW = Row(
+    dataset="folder",
+    image="a",
+    input="0123456789abcdef",
+    codec="webp",
+    version="1",
+    settings="",
+    pixel_format="rgb24 | gray",
+    quality=1.0,
+    pixels_visible=100,
+    pixels_infrared=100,
+    bytes_visible=50,
+    bytes_infrared=25,
+    bpp=6.0,
+    psnr_visible=30.0,
+    psnr_infrared=None,
+    msssim_visible=None,
+    msssim_infrared=None,
+    encode_s=0.5,
+    decode_s=0.25,
+)
 
-    def version(self) -> str:
-        return "1"
 
-    def prepare(self) -> None:
-        pass
+def external(name: str, encode: str = COPY, decode: str = COPY) -> PairCoder:
+    """Two commands; a script in them gets the files and the quality as `sys.argv[1:]`."""
+    return coders.find(f"{name}={encode} {{quality}} ::: {decode}")
 
-    def encode(self, pair: Pair, quality: float) -> CodedPair:
-        if self.fails_in == "encode":
-            raise CrossbandError("too cold")
-        # Written in its own name, decoded by the real codec of that name in the other process.
-        junk = tuple(CodedFile(b"junk", (modality,)) for modality in Modality)
-        return CodedPair(junk, 4, 4, "", "")
 
-    def decode(self, files: Sequence[CodedFile], shapes: Shapes) -> Pair:
-        raise AssertionError("the other process decodes")
+def script(tmp_path: Path, program: str) -> str:
+    """A command that runs a Python program, then copies its first file to the second."""
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
+    path.write_text(f"import os, shutil, signal, sys, time\n{program}\nshutil.copy(*sys.argv[1:3])")
+    return f"{sys.executable} -S {path} {{input}} {{output}}"
 
 
 def test_a_run_writes_one_row_a_point_and_counts_file_bytes(
@@ -100,6 +117,33 @@ def test_a_stopped_run_goes_on_where_it_was(tasks: list[Task], tmp_path: Path) -
     assert len({row.key for row in read_rows(output)}) == 4
 
 
+def test_jobs_give_the_same_rows_without_seconds(tasks: list[Task], tmp_path: Path) -> None:
+    grid = {"webp": (5.0, 50.0)}
+    outputs = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for jobs, output in enumerate(outputs, 1):
+        run(tasks[:1], [coders.find("webp")], output, qualities=grid, jobs=jobs)
+    one, two = ({row.key: row for row in read_rows(output)} for output in outputs)
+    assert two == {key: replace(row, encode_s=None, decode_s=None) for key, row in one.items()}
+    again = run(tasks[:1], [coders.find("webp")], outputs[0], qualities=grid, jobs=2)
+    assert (again.measured, again.kept) == (0, 2)
+
+
+def test_jobs_run_at_once(tasks: list[Task], tmp_path: Path) -> None:
+    # An encoder waits until another one has begun, and is stopped where there is none.
+    meet = """
+marks = os.path.join(os.path.dirname(__file__), "marks")
+os.makedirs(marks, exist_ok=True)
+os.mkdir(os.path.join(marks, str(os.getpid())))
+while len(os.listdir(marks)) < 2:
+    time.sleep(0.01)
+"""
+    both = external("both", script(tmp_path, meet))
+    summary = run(
+        tasks, [both], tmp_path / "rows.jsonl", qualities={"both": (1.0,)}, limit_s=5, jobs=2
+    )
+    assert (summary.measured, summary.failures) == (2, ())
+
+
 def test_a_changed_picture_is_measured_again(tasks: list[Task], tmp_path: Path) -> None:
     output = tmp_path / "rows.jsonl"
     grid = {"jpeg": (10.0,)}
@@ -111,22 +155,67 @@ def test_a_changed_picture_is_measured_again(tasks: list[Task], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("fails_in", "message"), [("encode", "too cold"), ("decode", "could not decode its own files")]
+    ("encode", "decode", "message"),
+    [
+        ("sys.exit('too cold')", "", "folder/a jpg 10: PYTHON ended with code 1: too cold"),
+        ("", "sys.exit('too hot')", "jpg could not decode its own files: PYTHON ended .*too hot"),
+        ("sys.exit()", "", "ended well but left nothing"),
+        ("", "time.sleep(60)", "decoding took more than 1.5 s and was stopped; see"),
+        # What a C library does in the codec's own process
+        ("os.kill(os.getppid(), signal.SIGSTOP)", "", "encoding took more than 1.5 s"),
+        ("os.kill(os.getppid(), signal.SIGSEGV)", "", "encoding ended its process with SIGSEGV"),
+        ("", "os.kill(os.getppid(), signal.SIGABRT)", "decoding ended its process with SIGABRT"),
+    ],
+    ids=[
+        "encoder-refuses",
+        "decoder-refuses",
+        "no-file",
+        "decoder-hangs",
+        "encoding-process-hangs",
+        "encoding-process-crashes",
+        "decoding-process-crashes",
+    ],
 )
-def test_a_codec_that_fails_is_told_and_the_run_goes_on(
-    tasks: list[Task], tmp_path: Path, fails_in: str, message: str
+def test_a_codec_that_fails_hangs_or_crashes_is_told_and_the_run_goes_on(
+    tasks: list[Task], tmp_path: Path, encode: str, decode: str, message: str
 ) -> None:
-    chosen = [Broken(fails_in=fails_in), coders.find("webp")]
-    grid = {"jpeg": (10.0,), "webp": (50.0,)}
-    summary = run(tasks, chosen, tmp_path / "rows.jsonl", qualities=grid)
-    assert summary.measured == 2
-    assert len(summary.failures) == 2
-    assert all(message in line for line in summary.failures)
+    # Only once: the point after it gets a new process where one is needed.
+    once = "if not os.path.exists(f'{__file__}.ran'): open(f'{__file__}.ran', 'w').close(); "
+    bad = external(
+        "jpg",
+        script(tmp_path, f"{once}{encode or 'pass'}"),
+        script(tmp_path, f"{once}{decode or 'pass'}"),
+    )
+    output = tmp_path / "rows.jsonl"
+    summary = run(tasks[:1], [bad], output, qualities={"jpg": (10.0, 20.0)}, limit_s=1.5)
+    (failure,) = summary.failures
+    assert re.search(message.replace("PYTHON", ".*"), failure)
+    assert "\n" not in failure
+    assert [row.quality for row in read_rows(output)] == [20]
 
 
-def test_a_codec_that_is_not_installed_is_skipped(tasks: list[Task], tmp_path: Path) -> None:
-    summary = run(tasks, [Broken(fails_in="import")], tmp_path / "rows.jsonl")
-    assert (summary.measured, summary.skipped) == (0, ("jpeg",))
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which processes there are")
+def test_what_a_stopped_encoder_started_is_ended_too(tasks: list[Task], tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    tell = f"open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    run(
+        tasks[:1],
+        [external("slow", script(tmp_path, tell))],
+        tmp_path / "rows.jsonl",
+        qualities={"slow": (1.0,)},
+        limit_s=1.5,
+    )
+    state = Path("/proc", told.read_text(), "stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_two_commands_are_a_codec(tasks: list[Task], tmp_path: Path) -> None:
+    output = tmp_path / "rows.jsonl"
+    run(tasks[:1], [external("store")], output, qualities={"store": (7.0,)})
+    (row,) = read_rows(output)
+    assert (row.codec, row.psnr_visible, row.psnr_infrared) == ("store", LOSSLESS_DB, LOSSLESS_DB)
+    assert row.version == f"{COPY} {{quality}} ::: {COPY}"
+    assert row.settings == "quality=7"
 
 
 def test_a_picture_that_cannot_be_read_is_told(tasks: list[Task], tmp_path: Path) -> None:
@@ -140,16 +229,81 @@ def test_a_picture_that_cannot_be_read_is_told(tasks: list[Task], tmp_path: Path
     assert "a.png" in summary.failures[0]
 
 
-def test_a_damaged_row_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda row: row[:50], "it is no whole JSON object"),
+        (lambda row: b"\xff" + row[1:], "it is no whole JSON object"),
+        (lambda row: b"", "it is no whole JSON object"),
+        (lambda row: b"7", "it is no whole JSON object"),
+        (lambda row: row.replace(b'"bpp"', b'"rate"'), "bpp, rate is missing or unknown"),
+        (
+            lambda row: row.replace(b'"quality":1.0', b'"quality":"1"'),
+            "quality is '1'; it must be float",
+        ),
+        (
+            lambda row: row.replace(b'"quality":1.0', b'"quality":NaN'),
+            "quality is nan; it must be finite",
+        ),
+    ],
+    ids=["cut", "no-text", "empty", "other-json", "other-fields", "other-type", "not-finite"],
+)
+def test_a_damaged_row_is_named_and_nothing_is_written(
+    tasks: list[Task], tmp_path: Path, damage: Callable[[bytes], bytes], why: str
+) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"dataset": "x"}\n')
-    with pytest.raises(InputError, match=r"line 1 is no row .*take the line out"):
-        read_rows(path)
+    with contextlib.closing(RowFile(path)) as file:
+        for quality in (0.0, 1.0, 2.0):
+            file.add(replace(ROW, quality=quality))
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], damage(lines[1]), lines[2], b""]))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=rf"rows.jsonl: line 2 is damaged \({why}\); delete") as e:
+        run(tasks, [coders.find("webp")], path, qualities={"webp": (50.0,)})
+    assert "\n" not in str(e.value)
+    assert path.read_bytes() == before
 
 
-def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
-        RowFile(tmp_path / "absent" / "rows.jsonl")
+@pytest.mark.parametrize("cut", [1, 30, 200])
+def test_a_last_row_that_was_cut_is_taken_away(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    with contextlib.closing(RowFile(path)) as file:
+        file.add(ROW)
+        whole = path.read_bytes()
+        file.add(replace(ROW, quality=2.0))
+    path.write_bytes(path.read_bytes()[: len(whole) + cut])
+    assert read_rows(path) == [ROW]
+    with contextlib.closing(RowFile(path)) as file:
+        assert path.read_bytes() == whole
+        file.add(replace(ROW, quality=3.0))
+    assert [row.quality for row in read_rows(path)] == [1, 3]
+
+
+def test_a_last_row_without_its_line_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with contextlib.closing(RowFile(path)) as file:
+        file.add(ROW)
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    with contextlib.closing(RowFile(path)) as file:
+        file.add(replace(ROW, quality=2.0))
+    assert [row.quality for row in read_rows(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["absent/rows.jsonl", "visible"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_coded(
+    tasks: list[Task], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises((OutputError, InputError), match=r"cannot be (written|read): .* directory"):
+        run(tasks, [external("store")], tmp_path / name, qualities={"store": (1.0,)})
+
+
+def test_a_codec_that_is_not_installed_is_skipped_and_makes_no_output(
+    tasks: list[Task], tmp_path: Path
+) -> None:
+    absent = external("absent", "no-such-program {input} {output}")
+    summary = run(tasks, [absent], tmp_path / "rows.jsonl", qualities={"absent": (1.0,)})
+    assert (summary.measured, summary.skipped) == (0, ("absent",))
+    assert not (tmp_path / "rows.jsonl").exists()
 
 
 def test_a_row_survives_its_file(tasks: list[Task], tmp_path: Path) -> None:

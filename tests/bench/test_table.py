@@ -12,7 +12,14 @@ import pytest
 pytest.importorskip("bjontegaard", reason="BD-rates need bjontegaard: pip install crossband[bench]")
 
 from crossband.bench.rows import Row
-from crossband.bench.table import average, points_markdown, table, table_markdown
+from crossband.bench.table import (
+    Interval,
+    average,
+    points_markdown,
+    table,
+    table_markdown,
+    with_intervals,
+)
 from crossband.errors import InputError
 
 
@@ -91,6 +98,67 @@ def test_a_missing_modality_is_not_available_rather_than_zero() -> None:
     assert (line.visible, line.pair) == (None, None)
     assert line.infrared == pytest.approx(0, abs=1e-9)
     assert "| n/a | n/a | n/a |" in points_markdown(averages)
+
+
+def test_seconds_beside_other_jobs_are_not_available() -> None:
+    untimed = [*rows("a"), *(replace(each, encode_s=None, decode_s=None) for each in rows("b"))]
+    text = table_markdown(table(average(untimed), reference="a"), reference="a")
+    assert text.endswith("| +0.0 % | n/a | n/a |\n")
+
+
+def spread(codec: str, factors: list[float]) -> list[Row]:
+    """One picture for each factor of the visible bytes."""
+    return [
+        each
+        for image, factor in enumerate(factors)
+        for each in rows(codec, factor=factor, images=str(image))
+    ]
+
+
+def test_intervals_are_those_of_resampled_pictures() -> None:
+    # Two pictures with 0.4 and 0.8 of the bytes: of the four resamples one has 0.4 alone, two have
+    # both, one has 0.8 alone.
+    found = spread("a", [1, 1]) + spread("b", [0.4, 0.8])
+    lines = table(average(found), reference="a")
+    reference, line = with_intervals(lines, found, reference="a", resamples=20)
+    assert line.visible == pytest.approx(-40, abs=0.1)
+    assert line.visible_interval == Interval(
+        pytest.approx(-60, abs=0.1), pytest.approx(-20, abs=0.1)
+    )
+    # Both codecs come from the same resample: equal curves never differ.
+    assert line.infrared_interval == Interval(pytest.approx(0), pytest.approx(0))
+    assert reference.pair_interval == Interval(pytest.approx(0), pytest.approx(0))
+    assert "| -40.0 % [-60.0, -20.0] | +0.0 % [" in table_markdown([line], reference="a")
+    again = with_intervals(lines, found, reference="a", resamples=20)
+    assert again == [reference, line]
+
+
+def test_pictures_that_gain_alike_have_a_narrow_interval() -> None:
+    # Pictures differ tenfold in bytes, the gain does not: unlike resamples would show the former.
+    found = spread("a", [1, 10, 3]) + spread("b", [0.5, 5, 1.5])
+    lines = table(average(found), reference="a")
+    line = with_intervals(lines, found, reference="a", resamples=20)[1]
+    assert line.visible_interval == Interval(
+        pytest.approx(-50, abs=0.1), pytest.approx(-50, abs=0.1)
+    )
+
+
+def test_one_picture_has_no_interval() -> None:
+    found = rows("a", images="1") + rows("b", images="1", factor=0.5)
+    lines = table(average(found), reference="a")
+    assert with_intervals(lines, found, reference="a", resamples=20) == lines
+
+
+def test_an_interval_is_not_available_where_a_resample_has_no_bd_rate() -> None:
+    # Picture 0 of b lies above all of a.
+    found = spread("a", [1, 1]) + [
+        replace(each, psnr_visible=(each.psnr_visible or 0) + (20 if each.image == "0" else 0))
+        for each in spread("b", [1, 1])
+    ]
+    lines = table(average(found), reference="a")
+    line = with_intervals(lines, found, reference="a", resamples=10)[1]
+    assert line.visible_interval is None
+    assert line.infrared_interval is not None
 
 
 REFERENCE_FIGURES = {

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from crossband.cli import bench
-from crossband.cli.outcome import ExitCode, UsageError
+from crossband.cli.outcome import ExitCode, Interrupted, UsageError
 from crossband.errors import InputError
 
 
@@ -25,6 +28,36 @@ def pairs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_exit_codes_tell_what_a_run_did(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = pairs / "rows.jsonl"
+    words: dict[str, Any] = {"data": pairs, "output": output, "quality": ["jpeg=10"]}
+    bad = "bad=false {input} {output} {quality} ::: true {input} {output}"
+    assert bench.run(**words, codecs="jpeg") == ExitCode.DONE
+    grids = ["bad=1", "jpeg=10"]
+    some = bench.run(**{**words, "quality": grids}, codecs="jpeg", external=[bad])
+    assert some == ExitCode.SOME_FAILED
+    seen = capsys.readouterr()
+    assert "0 rows measured, 1 kept, 1 failed" in seen.out
+    assert seen.err == "crossband: folder/a bad 1: false ended with code 1: it said nothing\n"
+    fresh = {**words, "quality": ["bad=1"], "output": pairs / "fresh.jsonl"}
+    assert bench.run(**fresh, external=[bad]) == ExitCode.NOTHING_DONE
+
+
+def test_ctrl_c_tells_where_the_rows_are(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(progress: object) -> None:
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def progress() -> Iterator[Callable[[object], None]]:
+        yield interrupt
+
+    monkeypatch.setattr(bench, "_progress", progress)
+    output = pairs / "rows.jsonl"
+    with pytest.raises(Interrupted, match=r"rows.jsonl keeps every row, the same command goes on"):
+        bench.run(data=pairs, codecs="jpeg", output=output, quality=["jpeg=10,60"])
+    assert len(output.read_text().splitlines()) == 1
+
+
 def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("bjontegaard", reason="needs bjontegaard: pip install crossband[bench]")
     output = pairs / "rows.jsonl"
@@ -36,7 +69,9 @@ def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFix
     assert "| folder | 1 | webp | " in out
     assert out.count("| folder | webp | ") == 3
     assert bench.table([output], against="jpeg", json=True) == ExitCode.DONE
-    lines = json.loads(capsys.readouterr().out)["lines"]
+    found = json.loads(capsys.readouterr().out)
+    lines = found["lines"]
+    assert (found["bootstrap"], lines[1]["visible_interval"]) == (0, None)
     assert [line["codec"] for line in lines] == ["jpeg", "webp"]
     assert lines[0]["pair"] == pytest.approx(0, abs=1e-6)
 
@@ -45,6 +80,14 @@ def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFix
     ("words", "message"),
     [
         ({"codecs": "bpg"}, "no codec is called bpg"),
+        ({"codecs": None}, "name some with --codecs or --external"),
+        ({"external": ["mine=enc {input} {output} {quality}"]}, "has no ' ::: '; write it as"),
+        ({"external": ["mine=enc {input} {output} ::: dec {input}"]}, r"lacks \{quality\};"),
+        ({"external": ["mine=e {input}{output}{quality} ::: d {input}"]}, r"lacks \{output\};"),
+        ({"external": ["mine=e '{input}{output}{quality} ::: d {input}{output}"]}, "no words: "),
+        ({"external": ["a,b=e {input}{output}{quality} ::: d {input}{output}"]}, "a name is"),
+        ({"external": ["webp=e {input}{output}{quality} ::: d {input}{output}"]}, "is taken"),
+        ({"external": ["mine=cp {input}{output}{quality} ::: cp {input}{output}"]}, "no grid of"),
         ({"quality": ["webp=40"]}, "webp is not among jpeg"),
         ({"quality": ["jpeg=high"]}, "write it as jpeg=20,40,60"),
         ({"images": "a,b"}, "b is not in folder"),

@@ -36,6 +36,8 @@ COMMANDS = (
     "bench",
     "bench run",
     "bench table",
+    "bench plot",
+    "bench report",
     "bench time",
     "bench integer-path",
 )

@@ -6,6 +6,7 @@ crossband            one file, infrared first, visible knowing it
 crossband-reversed   one file, visible first, infrared knowing it
 crossband-alone      two files, one a picture, with the same weights
 crossband@NAME       any of the three, with other weights than `base`: a name or a weight file
+NAME=ENCODE ::: DECODE  two commands of the user's (`anchors/external.py`), a file a picture
 """
 
 from __future__ import annotations
@@ -16,25 +17,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossband.bench import anchors
-from crossband.bench.anchors import Anchor
+from crossband.bench.anchors import Anchor, ExternalAnchor
 from crossband.bench.crossband_modes import MODES, CrossbandCoder
 from crossband.bench.pair_coder import CodedFile, CodedPair, PairCoder, Shapes
 from crossband.errors import InputError, PictureError
 from crossband.pair import Modality, Pair, Raster
 
 
-def find(name: str) -> PairCoder:
-    """The coder of that name.
+def find(spec: str) -> PairCoder:
+    """The coder of that name, or of those commands.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the commands are none.
     """
-    plain, _, weights = name.partition("@")
+    plain, _, weights = spec.partition("@")
     if plain in MODES:
-        return CrossbandCoder(name, MODES[plain], weights or "base")
-    if name not in anchors.names():
-        raise InputError(f"no codec is called {name}; allowed are {', '.join(names())}")
-    return AnchorCoder(anchors.find(name))
+        return CrossbandCoder(spec, MODES[plain], weights or "base")
+    if "=" in spec:
+        external = ExternalAnchor.parse(spec)
+        if external.name in names():
+            raise InputError(f"external codec {external.name}: the name is taken; choose another")
+        return AnchorCoder(external, spec)
+    if spec not in anchors.names():
+        raise InputError(f"no codec is called {spec}; allowed are {', '.join(names())}")
+    return AnchorCoder(anchors.find(spec), spec)
 
 
 def names() -> tuple[str, ...]:
@@ -47,6 +53,8 @@ class AnchorCoder:
     """Both pictures by one anchor at one quality, a file each."""
 
     anchor: Anchor
+    spec: str
+    """Its name, or the commands."""
 
     @property
     def name(self) -> str:

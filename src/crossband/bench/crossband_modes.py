@@ -44,6 +44,11 @@ class CrossbandCoder:
     weights: str
     """Name of the weights, or a weight file."""
 
+    @property
+    def spec(self) -> str:
+        """The name, which tells all."""
+        return self.name
+
     def available(self) -> bool:
         """Whether the weights are there."""
         from crossband import models

@@ -59,6 +59,10 @@ class PairCoder(Protocol):
     def name(self) -> str:
         """What it is called on the command line and in rows."""
 
+    @property
+    def spec(self) -> str:
+        """What `coders.find` makes the same coder from, in another process."""
+
     def available(self) -> bool:
         """Whether what it needs is installed."""
 

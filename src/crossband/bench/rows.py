@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import NoneType
+from typing import BinaryIO
 
 from crossband.errors import InputError, OutputError
+from crossband.pair import Modality
 
 LOSSLESS_DB = 100.0
 """PSNR written for a picture that came back exact, and the largest that is."""
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "int | None": (int, NoneType),
+    "float | None": (float, int, NoneType),
+}
+"""What a row's fields hold, by how they are declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +55,25 @@ class Row:
     msssim_visible: float | None
     """None below 161 pixels a side or without pytorch-msssim."""
     msssim_infrared: float | None
-    encode_s: float
-    """Seconds for both pictures, samples to bytes."""
-    decode_s: float
+    encode_s: float | None
+    """Seconds for both pictures, samples to bytes; None if measured beside other jobs."""
+    decode_s: float | None
     """Seconds for both pictures, bytes to samples, in the fresh process."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) not in _TYPES[str(field.type)]:
+                raise ValueError(f"{field.name} is {value!r}; it must be {field.type}")
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"{field.name} is {value!r}; it must be printable")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{field.name} is {value}; it must be finite")
+            counted = field.name.startswith(("pixels_", "bytes_"))
+            if counted and isinstance(value, int) and value < 1:
+                raise ValueError(f"{field.name} is {value}; it must be above 0")
+        if self.psnr_visible is None and self.psnr_infrared is None:
+            raise ValueError("psnr_visible and psnr_infrared are null; one must be a number")
 
     @property
     def key(self) -> tuple[str, str, str, str, str, float]:
@@ -64,6 +90,10 @@ class Row:
         """Bits per infrared pixel."""
         return _bpp(self.bytes_infrared, self.pixels_infrared)
 
+    def psnr(self, modality: Modality) -> float | None:
+        """dB of one picture; None if the pair lacks it."""
+        return self.psnr_visible if modality is Modality.VISIBLE else self.psnr_infrared
+
     @property
     def psnr_mean(self) -> float:
         """Mean of both pictures' PSNR, or that of the only one."""
@@ -72,7 +102,7 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file; none if there is no file. An unfinished last line is left out.
+    """The rows of a file; none if there is no file. A last line that was cut off is left out.
 
     Raises:
         InputError: a line is no row.
@@ -80,27 +110,21 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            if number == len(lines) and not line.endswith("\n"):
+            rows.append(_row(line))
+        except ValueError as error:
+            if number == len(lines) and not line.endswith(b"\n"):
                 break
-            known = ", ".join(field.name for field in fields(Row))
             raise InputError(
-                f"{path}: line {number} is no row ({error}); a row is a JSON object with {known}:"
-                " take the line out to measure it again"
+                f"{path}: line {number} is damaged ({error}); delete that line,"
+                " and `crossband bench run` measures it again"
             ) from error
     return rows
-
-
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """A new file of the rows, in place of what was there."""
-    path.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
 
 
 class RowFile:
@@ -116,18 +140,20 @@ class RowFile:
         self.rows = read_rows(path)
         self._keys = {row.key for row in self.rows}
         try:
-            if not path.exists() or not path.read_bytes().endswith(b"\n"):
-                write_rows(path, self.rows)  # ends a line that a kill left unfinished
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("a+b")
+            _end_last_line(self._file)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise OutputError(
+                f"{path}: cannot be written: {error.strerror or error}; choose another --output"
+            ) from error
 
     def __contains__(self, key: object) -> bool:
         return key in self._keys
 
     def add(self, row: Row) -> None:
         """Writes the row before it returns."""
-        self._file.write(f"{_line(row)}\n")
+        line = json.dumps(asdict(row), separators=(",", ":"), allow_nan=False)
+        self._file.write(f"{line}\n".encode())
         self._file.flush()
         self.rows.append(row)
         self._keys.add(row.key)
@@ -137,8 +163,37 @@ class RowFile:
         self._file.close()
 
 
-def _line(row: Row) -> str:
-    return json.dumps(asdict(row), separators=(",", ":"), allow_nan=False)
+def _row(line: bytes) -> Row:
+    """The row in a line.
+
+    Raises:
+        ValueError: it is cut or changed.
+    """
+    try:
+        values = json.loads(line)
+    except ValueError:  # its message tells a line and column of its own
+        raise ValueError("it is no whole JSON object") from None
+    if not isinstance(values, dict):
+        raise ValueError("it is no whole JSON object")
+    known = {field.name for field in fields(Row)}
+    if known != values.keys():
+        raise ValueError(f"{', '.join(sorted(known ^ values.keys()))} is missing or unknown")
+    return Row(**values)
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """Takes away a last line that a kill cut off, so that the next row begins a line."""
+    file.seek(0)
+    data = file.read()
+    begin = data.rfind(b"\n") + 1
+    if begin == len(data):
+        return
+    try:
+        _row(data[begin:])
+    except ValueError:
+        file.truncate(begin)
+    else:
+        file.write(b"\n")
 
 
 def _bpp(size_bytes: int | None, pixels: int | None) -> float | None:

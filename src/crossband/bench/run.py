@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures: every pair, by every codec, at every quality, through files and a fresh process.
 
-pair ──► encode ──► files on disk ──► fresh process ──► PSNR, MS-SSIM ──► one row
-         timed        counted          decodes, timed                    written at once
+pair ──► process ──► files on disk ──► fresh process ──► PSNR, MS-SSIM ──► one row
+         encodes,      counted          decodes, timed                    written at once
+         timed
+
+Both processes have a time limit (`worker.py`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
-from crossband.bench.fresh import FreshDecoder, WrittenFile
 from crossband.bench.grids import qualities as grid
 from crossband.bench.metrics import ms_ssim, psnr
-from crossband.bench.pair_coder import CodedPair, PairCoder, Shapes
+from crossband.bench.pair_coder import PairCoder, Shapes
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile
+from crossband.bench.worker import LIMIT_S, Worker
 from crossband.datasets import PairPath
 from crossband.errors import CrossbandError, SourceError
 from crossband.pair import Modality, Pair, Raster
@@ -65,18 +70,23 @@ def run(
     output: Path,
     *,
     qualities: Mapping[str, Sequence[float]] | None = None,
+    limit_s: float = LIMIT_S,
+    jobs: int = 1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
     """Adds a row to the output for each pair, codec and quality that is not in it yet.
 
-    A picture that cannot be read and a codec that fails on one are told in the summary, and the run
-    goes on.
+    A picture that cannot be read and a codec that fails on one, hangs or crashes are told in the
+    summary, and the run goes on.
 
     Args:
         tasks: the pairs.
         coders: the codecs; one that is not installed is skipped.
         output: file of JSON lines, made if it is not there.
         qualities: by codec name; the codec's grid where it is not given.
+        limit_s: seconds that one encode or decode may take.
+        jobs: points that are measured at once; with more than one, rows have no seconds and come
+            in the order in which they end.
         report: called after each point.
 
     Raises:
@@ -88,6 +98,9 @@ def run(
         coder.name: tuple(map(float, (qualities or {}).get(coder.name) or grid(coder.name)))
         for coder in present
     }
+    skipped = tuple(coder.name for coder in coders if coder not in present)
+    if not present:
+        return Summary(0, 0, (), skipped)
     points_a_pair = sum(len(each) for each in grids.values())
     done = measured = kept = 0
     failures: list[str] = []
@@ -97,83 +110,157 @@ def run(
         done += points
         if failure:
             failures.append(f"{what}: {failure}")
-            log.warning("%s: %s", what, failure)
+            log.info("%s: %s", what, failure)
         report(Progress(done, points_a_pair * len(tasks), what))
 
-    file = RowFile(output)
-    try:
-        with FreshDecoder() as decoder:
-            for task in tasks:
-                what = f"{task.dataset}/{task.path.name}"
+    def settle(pending: dict[Future[Row], str], *, down_to: int) -> None:
+        nonlocal measured
+        while len(pending) > down_to:
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                point = pending.pop(future)
                 try:
-                    pair = read_pair(task.path.visible, task.path.infrared).pair
-                except SourceError as error:
-                    step(what, points=points_a_pair, failure=str(error))
-                    continue
-                digest = _digest(pair)
-                for coder in present:
-                    names = (task.dataset, task.path.name, digest, coder.name, coder.version())
-                    for quality in grids[coder.name]:
-                        point = f"{what} {coder.name} {quality:g}"
-                        if (*names, quality) in file:
-                            kept += 1
-                            step(point)
-                            continue
-                        try:
-                            file.add(_measure(names, pair, coder, quality, decoder))
-                        except CrossbandError as error:
-                            step(point, failure=str(error))
-                        else:
-                            measured += 1
-                            step(point)
-    finally:
-        file.close()
-    skipped = tuple(coder.name for coder in coders if coder not in present)
+                    file.add(future.result())
+                except CrossbandError as error:
+                    step(point, failure=str(error))
+                else:
+                    measured += 1
+                    step(point)
+
+    with contextlib.closing(RowFile(output)) as file, _Benches(jobs, limit_s) as benches:
+        pending: dict[Future[Row], str] = {}
+        for task in tasks:
+            what = f"{task.dataset}/{task.path.name}"
+            try:
+                pair = read_pair(task.path.visible, task.path.infrared).pair
+            except SourceError as error:
+                step(what, points=points_a_pair, failure=str(error))
+                continue
+            input_id = digest(pair)
+            for coder in present:
+                names = (task.dataset, task.path.name, input_id, coder.name, coder.version())
+                for quality in grids[coder.name]:
+                    point = f"{what} {coder.name} {quality:g}"
+                    if (*names, quality) in file:
+                        kept += 1
+                        step(point)
+                        continue
+                    pending[benches.submit(names, pair, coder, quality)] = point
+                    # One job leaves this process idle: the seconds are the codec's alone.
+                    settle(pending, down_to=jobs - 1)
+        settle(pending, down_to=0)
     return Summary(measured, kept, tuple(failures), skipped)
 
 
-def _measure(
-    names: tuple[str, str, str, str, str],
-    pair: Pair,
-    coder: PairCoder,
-    quality: float,
-    decoder: FreshDecoder,
-) -> Row:
-    dataset, image, digest, codec, version = names
-    coder.prepare()
-    start = time.perf_counter()
-    coded = coder.encode(pair, quality)
-    encode_s = time.perf_counter() - start
-    with tempfile.TemporaryDirectory(prefix="crossband-bench-") as folder:
-        files = _write(coded, Path(folder))
-        written_bytes = sum(file.path.stat().st_size for file in files)
-        assert written_bytes == coded.bytes_visible + coded.bytes_infrared, "a byte is not counted"
-        decoded = decoder.decode(codec, files, Shapes.of(pair), folder=Path(folder))
-    visible = _compare(pair.visible, decoded.pair.visible)
-    infrared = _compare(pair.infrared, decoded.pair.infrared)
-    pictures = [(visible, coded.bytes_visible), (infrared, coded.bytes_infrared)]
-    rate_bpp = sum(8 * size_bytes / each.pixels for each, size_bytes in pictures if each.pixels)
-    return Row(
-        dataset=dataset,
-        image=image,
-        input=digest,
-        codec=codec,
-        version=version,
-        settings=coded.settings,
-        pixel_format=coded.pixel_format,
-        quality=quality,
-        pixels_visible=visible.pixels,
-        pixels_infrared=infrared.pixels,
-        bytes_visible=visible.pixels and coded.bytes_visible,
-        bytes_infrared=infrared.pixels and coded.bytes_infrared,
-        bpp=round(rate_bpp, 5),
-        psnr_visible=visible.psnr_db,
-        psnr_infrared=infrared.psnr_db,
-        msssim_visible=visible.ms_ssim,
-        msssim_infrared=infrared.ms_ssim,
-        encode_s=round(encode_s, 4),
-        decode_s=round(decoded.seconds, 4),
-    )
+class _Benches:
+    """As many benches as jobs; a thread waits at each that measures."""
+
+    def __init__(self, jobs: int, limit_s: float) -> None:
+        self._timed = jobs == 1
+        self._benches = [_Bench(limit_s) for _ in range(jobs)]
+        self._free: SimpleQueue[_Bench] = SimpleQueue()
+        for bench in self._benches:
+            self._free.put(bench)
+        self._threads = ThreadPoolExecutor(jobs)
+
+    def __enter__(self) -> _Benches:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends all processes, whatever they do."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for bench in self._benches:
+            bench.stop()
+        self._threads.shutdown()
+        for bench in self._benches:
+            bench.close()
+
+    def submit(
+        self,
+        names: tuple[str, str, str, str, str],
+        pair: Pair,
+        coder: PairCoder,
+        quality: float,
+    ) -> Future[Row]:
+        """The row to come."""
+
+        def measure() -> Row:
+            bench = self._free.get()
+            try:
+                row = bench.measure(names, pair, coder, quality)
+            finally:
+                self._free.put(bench)
+            # Seconds beside other work are no timings.
+            return row if self._timed else replace(row, encode_s=None, decode_s=None)
+
+        return self._threads.submit(measure)
+
+
+class _Bench:
+    """A process that encodes and one that decodes."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._encoder = Worker(limit_s=limit_s)
+        self._decoder = Worker(limit_s=limit_s)
+
+    def stop(self) -> None:
+        """Ends both processes, from any thread."""
+        self._encoder.stop()
+        self._decoder.stop()
+
+    def close(self) -> None:
+        """Gives back what they hold."""
+        self._encoder.close()
+        self._decoder.close()
+
+    def measure(
+        self,
+        names: tuple[str, str, str, str, str],
+        pair: Pair,
+        coder: PairCoder,
+        quality: float,
+    ) -> Row:
+        """One row.
+
+        Raises:
+            CrossbandError: the codec failed, or a picture did not come back.
+        """
+        dataset, image, digest, codec, version = names
+        with tempfile.TemporaryDirectory(prefix="crossband-bench-") as folder:
+            coded_folder, decoded_folder = Path(folder) / "coded", Path(folder) / "decoded"
+            coded_folder.mkdir()
+            decoded_folder.mkdir()
+            coded = self._encoder.encode(coder, pair, quality, folder=coded_folder)
+            written_bytes = sum(file.path.stat().st_size for file in coded.files)
+            counted_bytes = coded.bytes_visible + coded.bytes_infrared
+            assert written_bytes == counted_bytes, "a byte is not counted"
+            decoded = self._decoder.decode(
+                coder, coded.files, Shapes.of(pair), folder=decoded_folder
+            )
+        visible = _compare(pair.visible, decoded.pair.visible)
+        infrared = _compare(pair.infrared, decoded.pair.infrared)
+        pictures = [(visible, coded.bytes_visible), (infrared, coded.bytes_infrared)]
+        rate_bpp = sum(8 * size_bytes / each.pixels for each, size_bytes in pictures if each.pixels)
+        return Row(
+            dataset=dataset,
+            image=image,
+            input=digest,
+            codec=codec,
+            version=version,
+            settings=coded.settings,
+            pixel_format=coded.pixel_format,
+            quality=quality,
+            pixels_visible=visible.pixels,
+            pixels_infrared=infrared.pixels,
+            bytes_visible=visible.pixels and coded.bytes_visible,
+            bytes_infrared=infrared.pixels and coded.bytes_infrared,
+            bpp=round(rate_bpp, 5),
+            psnr_visible=visible.psnr_db,
+            psnr_infrared=infrared.psnr_db,
+            msssim_visible=visible.ms_ssim,
+            msssim_infrared=infrared.ms_ssim,
+            encode_s=round(coded.seconds, 4),
+            decode_s=round(decoded.seconds, 4),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,21 +288,11 @@ def _compare(original: Raster | None, decoded: Raster | None) -> _Fidelity:
     )
 
 
-def _write(coded: CodedPair, folder: Path) -> list[WrittenFile]:
-    files = []
-    for number, file in enumerate(coded.files):
-        path = folder / f"{number}.bin"
-        path.write_bytes(file.data)
-        files.append(WrittenFile(path, file.holds))
-    return files
-
-
-def _digest(pair: Pair) -> str:
-    digest = hashlib.sha256()
+def digest(pair: Pair) -> str:
+    """A row's `input` for this pair."""
+    found = hashlib.sha256()
     for modality in Modality:
         if (raster := pair.get(modality)) is not None:
-            digest.update(
-                f"{modality.value} {raster.samples.shape} {raster.samples.dtype}".encode()
-            )
-            digest.update(raster.samples.tobytes())
-    return digest.hexdigest()[:16]
+            found.update(f"{modality.value} {raster.samples.shape} {raster.samples.dtype}".encode())
+            found.update(raster.samples.tobytes())
+    return found.hexdigest()[:16]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from crossband.bench.bd import Curve, bd_rate, best_split
 from crossband.bench.rows import Row
@@ -27,8 +29,8 @@ class Point:
     psnr_infrared: float | None
     msssim_visible: float | None
     msssim_infrared: float | None
-    encode_s: float
-    decode_s: float
+    encode_s: float | None
+    decode_s: float | None
 
     @property
     def psnr_mean(self) -> float:
@@ -66,6 +68,14 @@ class CodecPoints:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Where 95 % of the resamples lie, in percent."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class TableLine:
     """BD-rates of one codec against the reference on one data set, in percent; None: n/a."""
 
@@ -76,9 +86,13 @@ class TableLine:
     infrared: float | None
     pair: float | None
     """With the best split of both codecs."""
-    encode_s: float
-    """Seconds a pair, mean over pictures and qualities."""
-    decode_s: float
+    encode_s: float | None
+    """Seconds a pair, mean over pictures and qualities; None if one has none."""
+    decode_s: float | None
+    visible_interval: Interval | None = None
+    """From `with_intervals`; None: none was asked for, or there is none."""
+    infrared_interval: Interval | None = None
+    pair_interval: Interval | None = None
 
 
 def average(
@@ -96,6 +110,44 @@ def average(
     Raises:
         InputError: a data set has no picture that all its codecs have at all their qualities.
     """
+    return [
+        points
+        for rows_of_set in _sort_rows(rows)
+        for points in rows_of_set.average(rows_of_set.images, steps_db=steps_db)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _RowsOfSet:
+    """The rows of one data set that count."""
+
+    dataset: str
+    versions: dict[str, str]
+    """By codec."""
+    rows: dict[str, dict[float, dict[str, Row]]]
+    """By codec, quality and image."""
+    images: tuple[str, ...]
+    """Those that every codec has at every quality, sorted."""
+
+    def average(
+        self, images: Sequence[str], *, steps_db: tuple[float, float] | None
+    ) -> list[CodecPoints]:
+        """Mean points over these images; one that is given twice counts twice."""
+        averages = []
+        for codec, qualities in self.rows.items():
+            points = [
+                _mean(quality, [by[image] for image in images]) for quality, by in qualities.items()
+            ]
+            if steps_db is not None:
+                points = [each for each in points if steps_db[0] <= each.psnr_mean <= steps_db[1]]
+            points.sort(key=lambda point: point.psnr_mean)
+            averages.append(
+                CodecPoints(self.dataset, codec, self.versions[codec], len(images), tuple(points))
+            )
+        return averages
+
+
+def _sort_rows(rows: Sequence[Row]) -> list[_RowsOfSet]:
     latest = {(row.dataset, row.codec): row.version for row in rows}
     found: dict[str, dict[str, dict[float, dict[str, Row]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(dict))
@@ -103,7 +155,7 @@ def average(
     for row in rows:
         if row.version == latest[row.dataset, row.codec]:
             found[row.dataset][row.codec][row.quality][row.image] = row
-    averages = []
+    sets = []
     for dataset, codecs in found.items():
         by_image = [by.keys() for qualities in codecs.values() for by in qualities.values()]
         images = sorted(set.intersection(*(set(each) for each in by_image)))
@@ -112,16 +164,9 @@ def average(
                 f"{dataset}: no picture has a row of every codec at every quality;"
                 f" codecs are {', '.join(codecs)}: run the bench on them again"
             )
-        for codec, qualities in codecs.items():
-            points = [
-                _mean(quality, [by[image] for image in images]) for quality, by in qualities.items()
-            ]
-            if steps_db is not None:
-                points = [each for each in points if steps_db[0] <= each.psnr_mean <= steps_db[1]]
-            points.sort(key=lambda point: point.psnr_mean)
-            version = latest[dataset, codec]
-            averages.append(CodecPoints(dataset, codec, version, len(images), tuple(points)))
-    return averages
+        versions = {codec: latest[dataset, codec] for codec in codecs}
+        sets.append(_RowsOfSet(dataset, versions, codecs, tuple(images)))
+    return sets
 
 
 def table(
@@ -141,35 +186,90 @@ def table(
         InputError: a data set has no rows of the reference.
     """
     lines = []
-    for each in averages:
-        against = [
-            other
-            for other in averages
+    curves = [(*map(each.curve, Modality), each.pair_curve()) for each in averages]
+    for each, tests in zip(averages, curves, strict=True):
+        references = [
+            found
+            for other, found in zip(averages, curves, strict=True)
             if other.codec == reference and other.dataset == each.dataset
         ]
-        if not against:
+        if not references:
             known = ", ".join(other.codec for other in averages if other.dataset == each.dataset)
             raise InputError(f"{each.dataset}: has no rows of {reference}, only of {known}")
-
-        def rate(curves: tuple[Curve | None, Curve | None]) -> float | None:
-            base, test = curves
-            if base is None or test is None:
-                return None
-            return bd_rate(base, test, psnr_range=psnr_range)
-
+        visible, infrared, pair = (
+            None if base is None or test is None else bd_rate(base, test, psnr_range=psnr_range)
+            for base, test in zip(references[0], tests, strict=True)
+        )
         lines.append(
             TableLine(
                 dataset=each.dataset,
                 codec=each.codec,
                 images=each.images,
-                visible=rate((against[0].curve(Modality.VISIBLE), each.curve(Modality.VISIBLE))),
-                infrared=rate((against[0].curve(Modality.INFRARED), each.curve(Modality.INFRARED))),
-                pair=rate((against[0].pair_curve(), each.pair_curve())),
-                encode_s=_mean_of([point.encode_s for point in each.points]) or 0.0,
-                decode_s=_mean_of([point.decode_s for point in each.points]) or 0.0,
+                visible=visible,
+                infrared=infrared,
+                pair=pair,
+                encode_s=_mean_of([point.encode_s for point in each.points]),
+                decode_s=_mean_of([point.decode_s for point in each.points]),
             )
         )
     return lines
+
+
+def with_intervals(
+    lines: Sequence[TableLine],
+    rows: Sequence[Row],
+    *,
+    reference: str,
+    resamples: int,
+    steps_db: tuple[float, float] | None = None,
+    psnr_range: tuple[float, float] | None = None,
+) -> list[TableLine]:
+    """The lines with a percentile bootstrap interval of 95 % for each BD-rate.
+
+    Each resample draws as many pictures of a data set as it has, with replacement, and computes
+    mean curves and BD-rates of all its codecs anew from these (Efron and Tibshirani, An
+    Introduction to the Bootstrap, 1993, chapter 13). The seed is fixed. There is no interval for
+    one picture, nor where a resample has no BD-rate.
+
+    Args:
+        lines: from `table`, with the same other arguments.
+        rows: what the lines came from.
+        reference: the codec that is 0 %.
+        resamples: how many; 1,000 is usual.
+        steps_db: as for `average`.
+        psnr_range: as for `table`.
+
+    Raises:
+        InputError: as `average` and `table`.
+    """
+    generator = np.random.default_rng(0)
+    found: dict[tuple[str, str], list[TableLine]] = defaultdict(list)
+    for rows_of_set in _sort_rows(rows):
+        if len(rows_of_set.images) < 2:
+            continue
+        for _ in range(resamples):
+            images = generator.choice(rows_of_set.images, len(rows_of_set.images)).tolist()
+            averages = rows_of_set.average(images, steps_db=steps_db)
+            for line in table(averages, reference=reference, psnr_range=psnr_range):
+                found[line.dataset, line.codec].append(line)
+    return [
+        replace(
+            line,
+            visible_interval=_interval([each.visible for each in drawn]),
+            infrared_interval=_interval([each.infrared for each in drawn]),
+            pair_interval=_interval([each.pair for each in drawn]),
+        )
+        for line in lines
+        for drawn in [found[line.dataset, line.codec]]
+    ]
+
+
+def _interval(percents: Sequence[float | None]) -> Interval | None:
+    known = [percent for percent in percents if percent is not None]
+    if not known or len(known) < len(percents):
+        return None
+    low, high = np.percentile(known, (2.5, 97.5)).tolist()
+    return Interval(low, high)
 
 
 def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
@@ -180,9 +280,11 @@ def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
         "|---|---|---|---|---|---|---|---|\n"
     )
     return head + "".join(
-        f"| {line.dataset} | {line.images} | {line.codec} | {_percent(line.visible)} |"
-        f" {_percent(line.infrared)} | {_percent(line.pair)} | {line.encode_s:.2f} |"
-        f" {line.decode_s:.3f} |\n"
+        f"| {line.dataset} | {line.images} | {line.codec} |"
+        f" {_percent(line.visible, line.visible_interval)} |"
+        f" {_percent(line.infrared, line.infrared_interval)} |"
+        f" {_percent(line.pair, line.pair_interval)} | {_number(line.encode_s, 2)} |"
+        f" {_number(line.decode_s, 3)} |\n"
         for line in lines
         if line.codec != reference
     )
@@ -215,8 +317,8 @@ def _mean(quality: float, rows: Sequence[Row]) -> Point:
         psnr_infrared=_mean_of([row.psnr_infrared for row in rows]),
         msssim_visible=_mean_of([row.msssim_visible for row in rows]),
         msssim_infrared=_mean_of([row.msssim_infrared for row in rows]),
-        encode_s=sum(row.encode_s for row in rows) / len(rows),
-        decode_s=sum(row.decode_s for row in rows) / len(rows),
+        encode_s=_mean_of([row.encode_s for row in rows]),
+        decode_s=_mean_of([row.decode_s for row in rows]),
     )
 
 
@@ -226,8 +328,11 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:+.1f} %"
+def _percent(value: float | None, interval: Interval | None) -> str:
+    if value is None:
+        return "n/a"
+    text = f"{value:+.1f} %"
+    return text if interval is None else f"{text} [{interval.low:+.1f}, {interval.high:+.1f}]"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -17,6 +17,8 @@ import typer
 from crossband.cli import (
     bench,
     bench_integer_path,
+    bench_plot,
+    bench_report,
     bench_time,
     compare,
     decode,
@@ -59,6 +61,8 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, Callable[..., ExitCode], str], .
         (
             ("run", bench.run, bench.RUN_EXAMPLES),
             ("table", bench.table, bench.TABLE_EXAMPLES),
+            ("plot", bench_plot.plot, bench_plot.EXAMPLES),
+            ("report", bench_report.report, bench_report.EXAMPLES),
             ("time", bench_time.time, bench_time.EXAMPLES),
             ("integer-path", bench_integer_path.integer_path, bench_integer_path.EXAMPLES),
         ),

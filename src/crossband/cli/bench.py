@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossband.cli.options import Json
-from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
+from crossband.cli.outcome import ExitCode, Interrupted, UsageError, complain, print_json
 
 if TYPE_CHECKING:
     from crossband.bench.run import Progress, Task
@@ -26,6 +26,7 @@ crossband bench run --data shared/data --set roadscene:test:10 --set msrs --code
 TABLE_EXAMPLES = """
 crossband bench table rows.jsonl --against x265
 crossband bench table rows.jsonl --against x265 --psnr 28:37 --points
+crossband bench table rows.jsonl --against x265 --bootstrap 1000
 """
 
 
@@ -35,16 +36,25 @@ def run(
         Path,
         typer.Option(metavar="ROOT", help="Folder with visible/ and infrared/, or that of --set."),
     ],
-    codecs: Annotated[
-        str,
-        typer.Option(metavar="NAMES", help="Codecs, with commas; a wrong name lists them all."),
-    ],
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", metavar="FILE", help="Rows as JSON lines; rows in it are kept."
         ),
     ],
+    codecs: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Codecs, with commas; a wrong name lists them all."),
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMANDS",
+            help="A codec of two commands, from PNG to a file of its own and back: NAME='encoder"
+            " {input} {output} {quality} ::: decoder {input} {output}'. Needs --quality. May be"
+            " repeated.",
+        ),
+    ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,22 +76,49 @@ def run(
             "  [default: its grid, about 27 to 42 dB]",
         ),
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1, help="A slower encode or decode is stopped and has failed."
+        ),
+    ] = 300,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Points measured at once; rows of more than 1 have no seconds."),
+    ] = 1,
     json: Json = False,
 ) -> ExitCode:
     """Measure codecs on pairs: bytes, PSNR, MS-SSIM and seconds, one row a point.
 
     Every encode is a file, decoded in another process. A run that was stopped goes on where it
-    was. A codec that is not installed is skipped with a line: pip install 'crossband[bench]'.
+    was. A codec that hangs, crashes or fails on a picture is told at the end. A codec that is not
+    installed is skipped with a line: pip install 'crossband[bench]'.
     Set OMP_NUM_THREADS=1 for times of one thread.
     """
     from crossband.bench import coders
     from crossband.bench.run import run as run_bench
 
-    chosen = [coders.find(name.strip()) for name in codecs.split(",")]
+    specs = [name.strip() for name in codecs.split(",")] if codecs else []
+    if not specs and not external:
+        raise UsageError("no codec to measure; name some with --codecs or --external")
+    chosen = [coders.find(spec) for spec in [*specs, *(external or [])]]
     qualities = _qualities(quality or [], [coder.name for coder in chosen])
     tasks = chosen_tasks(data, sets or ["folder"], images)
-    with _progress() as report:
-        summary = run_bench(tasks, chosen, output, qualities=qualities, report=report)
+    try:
+        with _progress() as report:
+            summary = run_bench(
+                tasks,
+                chosen,
+                output,
+                qualities=qualities,
+                limit_s=timeout,
+                jobs=jobs,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; {output} keeps every row, the same command goes on"
+        ) from None
     for line in summary.failures:
         complain(line)
     for name in summary.skipped:
@@ -114,6 +151,14 @@ def table(
             metavar="LOW:HIGH", help="Only qualities whose mean PSNR is between these, in dB."
         ),
     ] = None,
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Add 95 % intervals from N resamples of the pictures; 1000 is usual, 0 is none.",
+        ),
+    ] = 0,
     points: Annotated[bool, typer.Option("--points", help="Add every mean point.")] = False,
     json: Json = False,
 ) -> ExitCode:
@@ -136,12 +181,27 @@ def table(
         raise InputError(
             f"{', '.join(map(str, rows))}: has no row; `crossband bench run` adds some"
         )
-    averages = tables.average(found, steps_db=_range("--steps", steps))
-    lines = tables.table(averages, reference=against, psnr_range=_range("--psnr", psnr))
+    steps_db, psnr_range = parse_range("--steps", steps), parse_range("--psnr", psnr)
+    averages = tables.average(found, steps_db=steps_db)
+    lines = tables.table(averages, reference=against, psnr_range=psnr_range)
+    if bootstrap:
+        lines = tables.with_intervals(
+            lines,
+            found,
+            reference=against,
+            resamples=bootstrap,
+            steps_db=steps_db,
+            psnr_range=psnr_range,
+        )
     if json:
         curves = [asdict(each) for each in averages] if points else None
         print_json(
-            {"against": against, "lines": [asdict(each) for each in lines], "points": curves}
+            {
+                "against": against,
+                "bootstrap": bootstrap,
+                "lines": [asdict(each) for each in lines],
+                "points": curves,
+            }
         )
         return ExitCode.DONE
     print(tables.table_markdown(lines, reference=against), end="")
@@ -180,7 +240,8 @@ def _qualities(options: list[str], codecs: list[str]) -> dict[str, tuple[float, 
     return grids
 
 
-def _range(option: str, text: str | None) -> tuple[float, float] | None:
+def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
+    """Two numbers as `28:37`, the first the lower; None for none."""
     if text is None:
         return None
     try:

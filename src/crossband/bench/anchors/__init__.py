@@ -13,16 +13,30 @@ from crossband.bench.anchors import (
     jpeg,
     jpeg2000,
     jpegxl,
+    svtav1,
     vvenc,
     webp,
     x265,
+    x265_420,
 )
 from crossband.bench.anchors.anchor import Anchor, AnchorError, Samples, Stream
+from crossband.bench.anchors.external import ExternalAnchor
 from crossband.errors import InputError
 
-__all__ = ["Anchor", "AnchorError", "Samples", "Stream", "find", "names"]
+__all__ = ["Anchor", "AnchorError", "ExternalAnchor", "Samples", "Stream", "find", "names"]
 
-_MODULES: tuple[Anchor, ...] = (jpeg, jpeg2000, webp, avif, avif_default, jpegxl, x265, vvenc)
+_MODULES: tuple[Anchor, ...] = (
+    jpeg,
+    jpeg2000,
+    webp,
+    avif,
+    avif_default,
+    jpegxl,
+    x265,
+    x265_420,
+    svtav1,
+    vvenc,
+)
 _ANCHORS: dict[str, Anchor] = {anchor.name: anchor for anchor in _MODULES}
 
 

@@ -16,8 +16,6 @@ import subprocess
 from importlib.metadata import version as package_version
 from importlib.util import find_spec
 
-import numpy as np
-
 from crossband.bench.anchors import pyav, ycbcr
 from crossband.bench.anchors.anchor import AnchorError, Samples, Stream, check_shape
 
@@ -48,14 +46,8 @@ def version() -> str:
 def encode(samples: Samples, quality: float) -> Stream:
     """A raw VVC stream with its parameter sets; quality is qp, 0 to 63, lower is better."""
     colour = samples.ndim == 3
-    if colour:
-        luma, *chromas = (_pad(plane) for plane in ycbcr.from_rgb(samples))
-        planes = [luma, *(_halve(plane) for plane in chromas)]
-    else:
-        luma = _pad(ycbcr.from_gray(samples))
-        flat = np.full((luma.shape[0] // 2, luma.shape[1] // 2), float(ycbcr.MIDDLE))
-        planes = [luma, flat, flat]
-    height, width = luma.shape
+    planes = ycbcr.halved_planes(samples, align=_ALIGN)
+    height, width = planes[0].shape
     params = _COLOUR_PARAMS if colour else _GRAY_PARAMS
     qp = str(int(quality))
     # No colour option: ffmpeg would convert the samples to fit it.
@@ -63,7 +55,7 @@ def encode(samples: Samples, quality: float) -> Stream:
     coding = ["-preset", "medium", "-qp", qp, "-qpa", "0", "-g", "1", "-vvenc-params", params]
     done = _ffmpeg(
         [*source, "-frames:v", "1", "-c:v", "libvvenc", "-threads", "1", *coding, "-f", "vvc", "-"],
-        b"".join(ycbcr.round_plane(plane).astype("<u2").tobytes() for plane in planes),
+        b"".join(plane.astype("<u2").tobytes() for plane in planes),
     )
     if done.returncode or not done.stdout:
         raise AnchorError(
@@ -75,35 +67,7 @@ def encode(samples: Samples, quality: float) -> Stream:
 
 def decode(data: bytes, shape: tuple[int, ...]) -> Samples:
     """The picture in a stream."""
-    height, width = shape[:2]
-    luma, blue, red = pyav.decode(data, "vvc")
-    luma = luma[:height, :width]
-    if len(shape) == 2:
-        return check_shape(name, ycbcr.to_gray(luma), shape)
-    chromas = (_double(plane)[:height, :width] for plane in (blue, red))
-    return check_shape(name, ycbcr.to_rgb(luma, *chromas), shape)
-
-
-def _pad(plane: ycbcr.Floats) -> ycbcr.Floats:
-    height, width = plane.shape
-    return np.pad(plane, ((0, -height % _ALIGN), (0, -width % _ALIGN)), mode="edge")
-
-
-def _halve(plane: ycbcr.Floats) -> ycbcr.Floats:
-    """Mean of each 2x2 block."""
-    return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
-
-
-def _double(plane: ycbcr.Plane) -> ycbcr.Floats:
-    """Linear between block centres: weights 3/4 and 1/4, edges repeated."""
-    doubled = plane.astype(np.float64)
-    for axis in (0, 1):
-        lines = np.moveaxis(doubled, axis, 0)
-        before = np.concatenate([lines[:1], lines[:-1]])
-        after = np.concatenate([lines[1:], lines[-1:]])
-        both = np.stack([0.75 * lines + 0.25 * before, 0.75 * lines + 0.25 * after], axis=1)
-        doubled = np.moveaxis(both.reshape(-1, *lines.shape[1:]), 0, axis)
-    return doubled
+    return check_shape(name, ycbcr.from_halved_planes(pyav.decode(data, "vvc"), shape), shape)
 
 
 @functools.cache

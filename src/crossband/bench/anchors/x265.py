@@ -28,7 +28,7 @@ def available() -> bool:
 @functools.cache
 def version() -> str:
     """x265's version, as it writes it into a stream, and PyAV's."""
-    named = _encode(
+    named = encode_planes(
         [ycbcr.round_plane(ycbcr.from_gray(np.zeros((64, 64), np.uint8)))],
         "gray10le",
         qp=30,
@@ -47,11 +47,10 @@ def encode(samples: Samples, quality: float) -> Stream:
     colour = samples.ndim == 3
     planes = ycbcr.from_rgb(samples) if colour else (ycbcr.from_gray(samples),)
     pixel_format = "yuv444p10" if colour else "gray10"
-    data = _encode(
+    data = encode_planes(
         [ycbcr.round_plane(plane) for plane in planes], f"{pixel_format}le", qp=int(quality), info=0
     )
-    settings = f"preset=veryslow:qp={int(quality)}:keyint=1:aq-mode=0:psy-rd=0:psy-rdoq=0:info=0"
-    return Stream(data, settings, pixel_format)
+    return Stream(data, settings(int(quality)), pixel_format)
 
 
 def decode(data: bytes, shape: tuple[int, ...]) -> Samples:
@@ -61,7 +60,26 @@ def decode(data: bytes, shape: tuple[int, ...]) -> Samples:
     return check_shape(name, samples, shape)
 
 
-def _encode(planes: list[ycbcr.Plane], pixel_format: str, *, qp: int, info: int) -> bytes:
+def settings(qp: int) -> str:
+    """All that is not x265's default and decides about bytes."""
+    return f"preset=veryslow:qp={qp}:keyint=1:aq-mode=0:psy-rd=0:psy-rdoq=0:info=0"
+
+
+def encode_planes(
+    planes: list[ycbcr.Plane], pixel_format: str, *, qp: int, info: int, more: str = ""
+) -> bytes:
+    """The stream of planes of ffmpeg's pixel format.
+
+    Args:
+        planes: luma first.
+        pixel_format: of 10 bits.
+        qp: 0 to 51.
+        info: 1 writes x265's version and settings into the stream.
+        more: parameters beside `settings`.
+
+    Raises:
+        AnchorError: the encoder refused.
+    """
     params = f"qp={qp}:{_PARAMS.format(info=info)}"
-    options = {"preset": "veryslow", "x265-params": params}
+    options = {"preset": "veryslow", "x265-params": f"{params}:{more}" if more else params}
     return pyav.encode(planes, "libx265", pixel_format, options)

@@ -8,6 +8,8 @@ rather than limited: finer steps for the same quantiser; both ends are ours, so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -59,6 +61,53 @@ def to_gray(luma: Floats | Plane) -> Samples:
 def round_plane(values: Floats) -> Plane:
     """10-bit samples of values on that scale."""
     return np.clip(np.rint(values), 0, TOP).astype(np.uint16)
+
+
+def halved_planes(samples: Samples, *, align: int) -> list[Plane]:
+    """The three planes of 4:2:0; those of gray have flat chroma.
+
+    Args:
+        samples: (height, width) or (height, width, 3).
+        align: an even number; edges are repeated until both sides are multiples of it.
+    """
+    if samples.ndim == 3:
+        luma, *chromas = (_pad(plane, align) for plane in from_rgb(samples))
+        return [round_plane(plane) for plane in (luma, *map(_halve, chromas))]
+    luma = _pad(from_gray(samples), align)
+    flat = np.full((luma.shape[0] // 2, luma.shape[1] // 2), MIDDLE, np.uint16)
+    return [round_plane(luma), flat, flat]
+
+
+def from_halved_planes(planes: Sequence[Plane], shape: tuple[int, ...]) -> Samples:
+    """The samples of that shape in what `halved_planes` gave; chroma of gray is not looked at."""
+    height, width = shape[:2]
+    luma = planes[0][:height, :width]
+    if len(shape) == 2:
+        return to_gray(luma)
+    blue, red = (_double(plane)[:height, :width] for plane in planes[1:])
+    return to_rgb(luma, blue, red)
+
+
+def _pad(plane: Floats, align: int) -> Floats:
+    height, width = plane.shape
+    return np.pad(plane, ((0, -height % align), (0, -width % align)), mode="edge")
+
+
+def _halve(plane: Floats) -> Floats:
+    """Mean of each 2x2 block."""
+    return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+
+
+def _double(plane: Plane) -> Floats:
+    """Linear between block centres: weights 3/4 and 1/4, edges repeated."""
+    doubled = plane.astype(np.float64)
+    for axis in (0, 1):
+        lines = np.moveaxis(doubled, axis, 0)
+        before = np.concatenate([lines[:1], lines[:-1]])
+        after = np.concatenate([lines[1:], lines[-1:]])
+        both = np.stack([0.75 * lines + 0.25 * before, 0.75 * lines + 0.25 * after], axis=1)
+        doubled = np.moveaxis(both.reshape(-1, *lines.shape[1:]), 0, axis)
+    return doubled
 
 
 def _to_bytes(unit: Floats) -> Samples:
