@@ -5,6 +5,8 @@
 #   make test     lint, then the tests
 #   make lint     formatting, style, types
 #   make figures  write the numbers of README and docs from results/
+#   make results DATA=FOLDER   measure anew what depends on the weights, then make figures
+#   make ablation DATA=FOLDER  train and measure what each part of the codec is worth: hours
 #   make clean    remove .venv and caches
 #
 # Another Python:      make demo PYTHON=/usr/local/bin/python3.12
@@ -15,11 +17,12 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint figures clean
+.PHONY: demo test lint figures results ablation need-data clean
 
 TORCH ?= torch==2.13.0
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
+RUNS ?= runs
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 demo: $(VENV)/.ready-demo
@@ -35,6 +38,22 @@ lint: $(VENV)/.ready-test
 
 figures: $(VENV)/.ready-test
 	@$(VENV)/bin/python scripts/figures.py
+
+results: need-data $(VENV)/.ready-test
+	@$(VENV)/bin/python scripts/results.py --data '$(DATA)' $(ARGS)
+
+ablation: need-data $(VENV)/.ready-test
+	@measure() { $(VENV)/bin/python scripts/ablation.py "$$1" --data '$(DATA)' --runs '$(RUNS)' -o "results/ablation-$$2.jsonl"; }
+	measure alignment alignment
+	measure residual alignment
+	measure start start
+	$(VENV)/bin/python scripts/figures.py
+
+need-data:
+	@if [[ -z '$(DATA)' ]]; then
+	    echo 'DATA is not set; name the folder of the data sets, as in make results DATA=../data' >&2
+	    exit 2
+	fi
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

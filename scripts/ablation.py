@@ -2,11 +2,14 @@
 """What each part of the codec is worth: short trainings that differ in one thing, then real files.
 
     python scripts/ablation.py alignment --data DATA --runs runs -o results/ablation-alignment.jsonl
+    python scripts/ablation.py residual --data DATA --runs runs -o results/ablation-alignment.jsonl
     python scripts/ablation.py start --data DATA --runs runs -o results/ablation-start.jsonl
 
 `alignment` takes the cross-modal branches out of trained weights (`--from`) and trains every
-variant from there; `start` trains from a transform codec and from random weights. Recipe, seed and
-steps are equal within each. A run or a row that is there is kept, so the command may be repeated.
+variant from there; `residual` does so with one more variant, whose rows go beside the others':
+channel alignment that predicts from the partner alone instead of being context. `start` trains
+from a transform codec and from random weights. Recipe, seed and steps are equal within each. A run
+or a row that is there is kept, so the command may be repeated.
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ ALIGNMENTS: Mapping[str, CodecSettings] = {
     "both": replace(NONE, channel_alignment=True, spatial_alignment=True),
     "both-entropy": CodecSettings(),
 }
+RESIDUAL: Mapping[str, CodecSettings] = {
+    "channel-residual": replace(NONE, channel_alignment=True, residual=True),
+}
 STARTS: Mapping[str, CodecSettings] = {
     "transform-codec": NONE,
     "random": replace(NONE, random_start=True),
@@ -54,8 +60,10 @@ def trained(
     return weights
 
 
-def alignments(data: Path, runs: Path, start: str) -> list[Path]:
-    """Every variant of `ALIGNMENTS`, from the transforms of trained weights."""
+def alignments(
+    data: Path, runs: Path, start: str, variants: Mapping[str, CodecSettings]
+) -> list[Path]:
+    """Every variant, from the transforms of trained weights."""
     recipe = read_recipe(RECIPES / "ablation.toml")
     bare = runs / "bare"
     if not (bare / CHECKPOINT).exists():
@@ -63,7 +71,7 @@ def alignments(data: Path, runs: Path, start: str) -> list[Path]:
         Run(bare_recipe, data, bare, device="cpu", start=start).save()
     return [
         trained(name, replace(recipe, codec=codec), data, runs, start=bare)
-        for name, codec in ALIGNMENTS.items()
+        for name, codec in variants.items()
     ]
 
 
@@ -84,17 +92,19 @@ def starts(data: Path, runs: Path) -> list[Path]:
 def main() -> None:
     """Trains and measures what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("alignment", "start"))
+    parser.add_argument("what", choices=("alignment", "residual", "start"))
     parser.add_argument("--data", type=Path, required=True, help="folder of the sources")
     parser.add_argument("--runs", type=Path, required=True, help="where the trainings are kept")
     parser.add_argument("--from", dest="start", default="base", help="trained weights")
     parser.add_argument("-o", "--output", type=Path, required=True, help="rows, as of bench run")
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
-    if options.what == "alignment":
-        weights, mode = alignments(options.data, options.runs, options.start), "crossband"
-    else:
+    mode = "crossband"
+    if options.what == "start":
         weights, mode = starts(options.data, options.runs), "crossband-alone"
+    else:
+        variants = ALIGNMENTS if options.what == "alignment" else RESIDUAL
+        weights = alignments(options.data, options.runs, options.start, variants)
     chosen = [coders.find(f"{mode}@{path}") for path in weights]
     tasks = chosen_tasks(options.data, TEST_SETS, None)
     print(f"{options.output}: {len(tasks)} pairs by {len(chosen)} codecs", flush=True)

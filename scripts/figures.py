@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from crossband.bench.rows import read_rows
+from crossband.bench.rows import Row, read_rows
 from crossband.bench.table import CodecPoints, average, points_markdown, table, table_markdown
+from crossband.errors import CrossbandError
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -24,8 +26,10 @@ _BLOCK = re.compile(
     r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL
 )
 _RULE = "|---"
-ROADSCENE_RANGE_DB = (28.0, 37.0)
-"""RoadScene's files are JPEG: above, a codec is paid for finding the old grid."""
+JPEG_SETS = ("roadscene", "llvip")
+"""Their files are JPEG of quality 75: above some PSNR a codec is paid for finding the old grid."""
+JPEG_RANGE_DB = (28.0, 37.0)
+NOT_MEASURED = "Not measured yet.\n"
 
 
 def _averages() -> list[CodecPoints]:
@@ -35,12 +39,21 @@ def _averages() -> list[CodecPoints]:
     return average(rows)
 
 
-def _against(reference: str, codecs: tuple[str, ...]) -> str:
-    averages = [a for a in _averages() if a.codec in (*codecs, reference)]
+def _against(
+    averages: Sequence[CodecPoints],
+    reference: str,
+    codecs: Sequence[str],
+    *,
+    jpeg_range_db: tuple[float, float] = JPEG_RANGE_DB,
+) -> str:
+    """BD-rates of the codecs on each data set that has the reference and one of them."""
     lines = []
     for dataset in dict.fromkeys(each.dataset for each in averages):
-        limits = ROADSCENE_RANGE_DB if dataset == "roadscene" else None
-        chosen = [each for each in averages if each.dataset == dataset]
+        of_set = [each for each in averages if each.dataset == dataset]
+        chosen = [each for each in of_set if each.codec in (*codecs, reference)]
+        if len(chosen) < 2 or reference not in [each.codec for each in chosen]:
+            continue
+        limits = jpeg_range_db if dataset in JPEG_SETS else None
         lines += table(chosen, reference=reference, psnr_range=limits)
     made = table_markdown(lines, reference=reference).splitlines()
     # without the seconds: those rows were measured beside a training
@@ -49,17 +62,17 @@ def _against(reference: str, codecs: tuple[str, ...]) -> str:
 
 def stills() -> str:
     """Everything against x265."""
-    return _against("x265", ("crossband", "crossband-alone", "vvenc"))
+    return _against(_averages(), "x265", ("crossband", "crossband-alone", "vvenc"))
 
 
 def stills_vvenc() -> str:
     """Crossband against VVenC."""
-    return _against("vvenc", ("crossband", "crossband-alone"))
+    return _against(_averages(), "vvenc", ("crossband", "crossband-alone"))
 
 
 def stills_joint() -> str:
     """What the partner gives: joint against the same weights alone."""
-    return _against("crossband-alone", ("crossband",))
+    return _against(_averages(), "crossband-alone", ("crossband",))
 
 
 def stills_points() -> str:
@@ -103,9 +116,57 @@ def integer_path() -> str:
     )
 
 
+def ablation_alignment() -> str:
+    """What each use of the partner gains, against none of them."""
+    found = _ablation("ablation-alignment.jsonl")
+    if not found:
+        return NOT_MEASURED
+    variants = dict.fromkeys(each.codec for each in found)
+    return _by_variant(_against(found, "none", list(variants)))
+
+
+def ablation_start() -> str:
+    """Random first weights against a transform codec's, after as many steps."""
+    found = _ablation("ablation-start.jsonl")
+    made = ""
+    for steps in dict.fromkeys(each.codec.rpartition("-")[2] for each in found):
+        of_steps = [each for each in found if each.codec.rpartition("-")[2] == steps]
+        codecs = [each.codec for each in of_steps]
+        # Few steps end below 28 dB; only the upper end is for the JPEG grid.
+        limits = (0.0, JPEG_RANGE_DB[1])
+        lines = _against(of_steps, f"transform-codec-{steps}", codecs, jpeg_range_db=limits)
+        made += lines if not made else "".join(lines.splitlines(keepends=True)[2:])
+    return _by_variant(made) or NOT_MEASURED
+
+
+def ablation_start_points() -> str:
+    """Every mean point of both starts."""
+    found = _ablation("ablation-start.jsonl")
+    return _by_variant(points_markdown(found)) if found else NOT_MEASURED
+
+
+def _ablation(name: str) -> list[CodecPoints]:
+    """Mean points of an ablation's rows, by variant; none if it was not measured."""
+    rows = [replace(row, codec=variant(row)) for row in read_rows(RESULTS / name)]
+    return average(rows)
+
+
+def variant(row: Row) -> str:
+    """The run that a row's weights are of: `both` of `crossband@runs/both.safetensors`."""
+    return Path(row.codec.partition("@")[2]).stem
+
+
+def _by_variant(markdown: str) -> str:
+    return markdown.replace("| codec |", "| variant |", 1)
+
+
 MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
-    for maker in (stills, stills_vvenc, stills_joint, stills_points, timing, start_up, integer_path)
+    for maker in (
+        *(stills, stills_vvenc, stills_joint, stills_points),
+        *(timing, start_up, integer_path),
+        *(ablation_alignment, ablation_start, ablation_start_points),
+    )
 }
 
 
@@ -131,4 +192,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (CrossbandError, OSError) as error:
+        sys.exit(f"figures: {error}")

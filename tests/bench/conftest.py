@@ -56,6 +56,8 @@ def _measured(
     start_db: float = 28,
     infrared: bool = True,
     ms_ssim: bool = True,
+    ssim: bool = False,
+    seconds: bool = True,
     version: str = "1.0",
 ) -> list[Row]:
     """Twice the bytes and 3 dB more with each quality; picture `b` costs a tenth more than `a`."""
@@ -84,8 +86,10 @@ def _measured(
                     psnr_infrared=psnr_db - 1 if infrared else None,
                     msssim_visible=1 - loss if ms_ssim else None,
                     msssim_infrared=1 - 2 * loss if ms_ssim and infrared else None,
-                    encode_s=0.5 * factor,
-                    decode_s=0.125 * factor,
+                    encode_s=0.5 * factor if seconds else None,
+                    decode_s=0.125 * factor if seconds else None,
+                    ssim_visible=1 - loss / 2 if ssim else None,
+                    ssim_infrared=1 - loss if ssim and infrared else None,
                 )
             )
     return rows

@@ -55,6 +55,12 @@ def test_curves_without_a_common_range_have_no_bd_rate(other: Curve) -> None:
     assert bd_rate(other, exponential(0.1)) is None
 
 
+def test_curves_that_share_only_rounding_have_no_bd_rate() -> None:
+    above = exponential(0.1, (40.0 - 1e-9, 43.0))
+    assert bd_rate(exponential(0.1), above) is None
+    assert bd_rate(exponential(0.1), exponential(0.2), psnr_range=(20, 28 + 1e-9)) is None
+
+
 def test_a_range_outside_both_curves_has_no_bd_rate() -> None:
     assert bd_rate(exponential(0.1), exponential(0.2), psnr_range=(50, 60)) is None
 

@@ -7,7 +7,6 @@ After a change that is meant to change the rates (new weights, a newer codec lib
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +21,7 @@ from crossband.bench.rows import Row, read_rows
 from crossband.bench.run import Task, run
 from crossband.bench.table import CodecPoints, average
 from crossband.pair import Modality
-from crossband.sources import write
+from crossband.sources import atomic_write, write
 from crossband.testing import synthetic_pair
 
 GOLDEN = Path(__file__).parent / "golden_benchmark.jsonl"
@@ -101,4 +100,4 @@ if __name__ == "__main__":
         if GOLDEN.exists():
             for (name, kind), difference in changes(read_rows(GOLDEN), new).items():
                 print(f"{name} {kind.value}: {difference:+.2f} %")
-        shutil.copy(Path(scratch) / "rows.jsonl", GOLDEN)
+        atomic_write(GOLDEN, (Path(scratch) / "rows.jsonl").read_bytes(), force=True)

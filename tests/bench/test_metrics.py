@@ -17,6 +17,7 @@ from crossband.bench.metrics import (
     count_error,
     ms_ssim,
     psnr,
+    ssim,
 )
 from crossband.testing import synthetic_pair
 
@@ -91,6 +92,34 @@ def test_small_pictures_have_no_ms_ssim() -> None:
     result = compare(flat(0, shape=shape), flat(1, shape=shape))
     assert result.ms_ssim is None
     assert str(MS_SSIM_MIN_SIDE) in result.ms_ssim_absent
+    assert result.ssim == ssim(flat(0, shape=shape), flat(1, shape=shape))
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_ssim_is_that_of_its_package_and_of_small_pictures_only(modality: Modality) -> None:
+    import pytorch_msssim
+    import torch
+
+    size = (40, 160)
+    clean, noisy = (
+        synthetic_pair(visible=size, infrared=size, noise=noise).get(modality) for noise in (0, 8)
+    )
+    assert clean is not None and noisy is not None
+    tensors = [
+        torch.from_numpy(np.atleast_3d(each.samples).astype(np.float64)).permute(2, 0, 1)[None]
+        for each in (clean, noisy)
+    ]
+    found = compare(clean, noisy)
+    assert found.ms_ssim is None
+    assert found.ssim == pytest.approx(float(pytorch_msssim.ssim(*tensors, data_range=255)))
+    assert found.ssim is not None and 0 < found.ssim < 1
+    large = flat(0, shape=(MS_SSIM_MIN_SIDE, MS_SSIM_MIN_SIDE))
+    assert compare(large, large).ssim is None
+
+
+def test_a_picture_below_the_window_has_no_ssim_either() -> None:
+    assert ssim(flat(0, shape=(10, 400)), flat(1, shape=(10, 400))) is None
+    assert ssim(flat(0, shape=(11, 400)), flat(0, shape=(11, 400))) == pytest.approx(1)
 
 
 def test_a_missing_package_is_told_with_the_line_that_installs_it(
@@ -106,7 +135,7 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(
     assert result.psnr_db == pytest.approx(20 * math.log10(255))
 
 
-@pytest.mark.parametrize("measure", [psnr, ms_ssim, count_error, compare])
+@pytest.mark.parametrize("measure", [psnr, ms_ssim, ssim, count_error, compare])
 def test_pictures_of_different_shape_are_refused(measure: object) -> None:
     assert callable(measure)
     with pytest.raises(PictureError, match="5x6 with 1 channel against 6x6"):

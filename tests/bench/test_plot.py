@@ -163,6 +163,21 @@ def test_without_ms_ssim_there_is_no_such_plot(measured: Measured) -> None:
     assert not [name for name in plots_of(measured("x265", ms_ssim=False)) if "ms-ssim" in name]
 
 
+def test_small_pictures_have_plots_of_ssim_that_are_named_so(
+    measured: Measured, drawn_points: Drawn
+) -> None:
+    made = plots_of(measured("x265", ms_ssim=False, ssim=True))
+    assert not [name for name in made if name.endswith("ms-ssim")]
+    plot = made["street-visible-ssim"]
+    assert (plot.y.label, plot.title) == ("SSIM", "street, visible: SSIM")
+    svg = draw(plot)
+    assert [point.y for point in drawn_points(svg)["x265"]] == pytest.approx(
+        [0.975, 0.9875, 0.99375, 0.996875], abs=1e-6
+    )
+    assert "MS-SSIM" not in svg
+    assert ", SSIM 0.9750<" in svg
+
+
 def test_names_of_sets_make_safe_and_different_file_names(measured: Measured) -> None:
     rows = [
         row for name in ("../../etc", "etc", "$^{x", "…") for row in measured("x265", dataset=name)

@@ -163,6 +163,19 @@ def test_curves_that_cannot_be_compared_are_not_available(
     assert ["crossband", "n/a", "n/a", "n/a", "0.50", "0.125"] in page.cells
 
 
+def test_rows_without_seconds_are_reported_without_seconds(measured: Measured) -> None:
+    rows = measured("x265") + measured("crossband", factor=2, seconds=False)
+    page = Page(report(rows))
+    assert (page.faults, page.open) == ([], [])
+    assert ["crossband", "+100.0 %", "+100.0 %", "+100.0 %", "n/a", "n/a"] in page.cells
+
+
+def test_small_pictures_have_ssim_in_the_report(measured: Measured) -> None:
+    text = report(measured("x265", ms_ssim=False, ssim=True))
+    assert "street, infrared: SSIM" in text
+    assert "infrared: MS-SSIM" not in text
+
+
 def test_versions_and_full_settings_are_told(text: str) -> None:
     assert "1.0; on street, yard" in text
     for quality in (1, 2, 3, 4):

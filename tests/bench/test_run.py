@@ -102,6 +102,7 @@ def test_a_run_writes_one_row_a_point_and_counts_file_bytes(
     pair_bytes = (low.bytes_visible or 0) + (low.bytes_infrared or 0)
     assert low.bpp == pytest.approx(8 * pair_bytes / (48 * 56), abs=1e-5)
     assert low.msssim_visible is None  # 48 pixels are too few
+    assert low.ssim_visible is not None and low.ssim_infrared is not None
     assert low.encode_s > 0 and low.decode_s > 0
 
 

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("bjontegaard", reason="BD-rates need bjontegaard: pip install crossband[bench]")
 
-from crossband.bench.rows import Row
+from crossband.bench.rows import Row, read_rows
 from crossband.bench.table import (
     Interval,
     average,
@@ -21,6 +22,7 @@ from crossband.bench.table import (
     with_intervals,
 )
 from crossband.errors import InputError
+from crossband.pair import Modality
 
 
 def row(codec: str = "a", image: str = "1", quality: float = 1, **changes: object) -> Row:
@@ -98,6 +100,54 @@ def test_a_missing_modality_is_not_available_rather_than_zero() -> None:
     assert (line.visible, line.pair) == (None, None)
     assert line.infrared == pytest.approx(0, abs=1e-9)
     assert "| n/a | n/a | n/a |" in points_markdown(averages)
+
+
+def test_pairs_without_a_common_modality_are_told_rather_than_averaged() -> None:
+    mixed = [
+        *rows("a", images="1"),
+        *(replace(each, psnr_infrared=None, bytes_infrared=None) for each in rows("a", images="2")),
+    ]
+    (both,) = average(mixed)
+    assert both.curve(Modality.INFRARED) is None and both.curve(Modality.VISIBLE) is not None
+    mixed = [
+        replace(each, psnr_visible=None, bytes_visible=None) if each.image == "1" else each
+        for each in mixed
+    ]
+    with pytest.raises(InputError, match="set: some pairs have only a visible picture and others"):
+        average(mixed)
+
+
+def test_a_codec_of_one_point_is_in_the_table_without_a_bd_rate() -> None:
+    found = rows("a") + [each for each in rows("b") if each.quality == 2]
+    lines = table(average(found), reference="a")
+    assert "| set | 2 | b | n/a | n/a | n/a |" in table_markdown(lines, reference="a")
+    assert with_intervals(lines, found, reference="a", resamples=3)[1] == lines[1]
+    lines = table(average(found), reference="b", psnr_range=(28, 37))
+    assert {line.pair for line in lines} == {None}
+
+
+def test_small_pictures_have_ssim_by_its_name() -> None:
+    small = [
+        replace(each, msssim_visible=None, ssim_visible=0.75, ssim_infrared=0.5)
+        for each in rows("a")
+    ]
+    assert "| 0.7500 (SSIM) | " in points_markdown(average(small))
+    assert points_markdown(average(small)).count("| 0.5000 (SSIM) |\n") == 4
+    # Some have MS-SSIM and some SSIM: the two have no common mean.
+    (mixed,) = average([*rows("a", images="1"), *(each for each in small if each.image == "2")])
+    assert {(point.msssim_visible, point.ssim_visible) for point in mixed.points} == {(None, None)}
+
+
+def test_rows_from_before_ssim_are_read(tmp_path: Path) -> None:
+    older = asdict(row())
+    assert older.pop("ssim_visible") is older.pop("ssim_infrared") is None
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(older) + "\n")
+    assert read_rows(path) == [row()]
+    older.pop("encode_s")
+    path.write_text(json.dumps(older) + "\n")
+    with pytest.raises(InputError, match=r"line 1 is damaged .*encode_s is missing or unknown"):
+        read_rows(path)
 
 
 def test_seconds_beside_other_jobs_are_not_available() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossband.cli import bench
+from crossband.cli import bench, bench_rows, main
 from crossband.cli.outcome import ExitCode, Interrupted, UsageError
 from crossband.errors import InputError
 
@@ -91,7 +91,7 @@ def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFix
         ({"quality": ["webp=40"]}, "webp is not among jpeg"),
         ({"quality": ["jpeg=high"]}, "write it as jpeg=20,40,60"),
         ({"images": "a,b"}, "b is not in folder"),
-        ({"sets": ["kaist"]}, "no data set is called kaist"),
+        ({"sets": ["cityscapes"]}, "no data set is called cityscapes"),
         ({"sets": ["msrs:test:none"]}, "is no selection"),
         ({"sets": ["msrs:best"]}, "no split is called best"),
         ({"sets": ["msrs"]}, "has no test pair of msrs"),
@@ -112,6 +112,16 @@ def test_a_range_that_is_none_is_told(pairs: Path, text: str) -> None:
     bench.run(data=pairs, codecs="jpeg", output=output, quality=["jpeg=10,60"])
     with pytest.raises(UsageError, match="--psnr is"):
         bench.table([output], against="jpeg", psnr=text)
+
+
+@pytest.mark.parametrize("name", ["bjontegaard", "scipy"])
+def test_a_table_without_its_packages_is_one_line_with_what_brings_them(
+    name: str, pairs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_rows, "find_spec", lambda each: None if each == name else True)
+    assert main(["bench", "table", str(pairs / "rows.jsonl")]) == ExitCode.NOTHING_DONE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"crossband: {name} is not installed: pip install 'crossband[bench]'"
 
 
 def test_a_file_of_rows_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_the_numbers_of_a_known_difference(run: Run) -> None:
     assert (facts["identical"], facts["peak"]) == (False, 255)
     assert facts["ms_ssim"] is None
     assert "161 pixels" in facts["ms_ssim_absent"]
+    assert facts["ssim"] is None  # below the 11 pixels of its window
 
 
 def test_equal_pictures_are_identical(run: Run) -> None:
@@ -35,6 +36,16 @@ def test_equal_pictures_are_identical(run: Run) -> None:
     facts = run("compare", first, first, "--json").json
     assert (facts["identical"], facts["psnr_db"]) == (True, None)
     assert "identical" in run("compare", first, first).out
+
+
+def test_a_picture_too_small_for_ms_ssim_has_ssim_by_its_name(run: Run) -> None:
+    pytest.importorskip("pytorch_msssim", reason="needs pytorch-msssim: pip install pytorch-msssim")
+    first = save("a.png", np.full((40, 30), 7, np.uint8))
+    facts = run("compare", first, first, "--json").json
+    assert (facts["ms_ssim"], facts["ssim"]) == (None, 1)
+    out = run("compare", first, first).out
+    assert "MS-SSIM  n/a (the shorter side has fewer than 161 pixels)" in out
+    assert "\nSSIM     1.00000\n" in out
 
 
 def test_16_bits_stay_16_and_full_scale_is_the_depth_asked_for(run: Run) -> None:

@@ -210,6 +210,13 @@ def leaky(value: Grid) -> Grid:
     return np.maximum(value, down(value, 3))
 
 
+def size(value: Grid) -> Grid:
+    """About log2(1 + |value|)."""
+    n = np.abs(value) + 256
+    e = 8 + sum((n >= 1 << k).astype(np.int64) for k in range(9, 16))
+    return down(n, e - 8) + (e - 9) * 256
+
+
 def shuffle(grid: Grid) -> Grid:
     """Four positions of each."""
     rows, columns, channels = grid.shape
@@ -242,13 +249,7 @@ class Prior:
         """One layer of §10.2; the grid may be a list of positions where the layer is 1x1."""
         weight = self[f"prior.{layer}.weight"]
         total = np.broadcast_to(self[f"prior.{layer}.bias"], (*grid.shape[:-1], len(weight))).copy()
-        if layer.rsplit(".", 1)[-1] in (
-            "hyper_mix",
-            "half_mix",
-            "full_mix",
-            "partner_mix",
-            "around",
-        ):
+        if layer.endswith(("mix", "around")):
             rows, columns, _ = grid.shape
             padded = np.pad(grid, ((1, 1), (1, 1), (0, 0)))
             for k in range(9):
@@ -257,6 +258,11 @@ class Prior:
         else:
             total += grid @ weight.T
         return sat(down(total, self[f"prior.{layer}.shift"]))
+
+    def sizes(self, name: str, grid: Grid) -> Grid:
+        """What the magnitudes say, §10.3."""
+        gathered = leaky(self(f"{name}.gather", size(grid)))
+        return self(f"{name}.out", leaky(self(f"{name}.mix", gathered)))
 
 
 @dataclass(frozen=True)
@@ -298,11 +304,12 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
     if coefficients is not None and f"{record.modality.value}.prior.partner_in.weight" in tensors:
         assert before is not None
         scale, shift = np.split(coefficients, 2)
-        p = prior("partner_in", resample(before.signal, rows, columns))
+        r = resample(before.signal, rows, columns)
+        p = prior("partner_in", r)
         p = sat(down(p * (16 + scale) + shift * 256, 4))
         p = np.concatenate([relu(p), relu(-p)], -1)
         p = prior("partner_out", leaky(prior("partner_inner", prior("partner_mix", p))))
-        t = t + p
+        t = t + p + prior.sizes("partner_sizes", r)
     f = leaky(sat(t))
 
     # §10.4
@@ -321,11 +328,15 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
         here = odd == parity  # selects positions row by row
         t = prior(f"passes.{k}.features", f[here])
         if seen:
-            around = prior(f"passes.{k}.around", signal[:, :, :seen])[here]
-            t = sat(t + prior(f"passes.{k}.decoded", around))
+            a = signal[:, :, :seen]
+            around = prior(f"passes.{k}.around", a)[here]
+            t = sat(
+                t + prior(f"passes.{k}.decoded", around) + prior.sizes(f"passes.{k}.sizes", a)[here]
+            )
         out = prior(f"passes.{k}.outer", leaky(prior(f"passes.{k}.inner", leaky(t))))
         m, s = np.split(out, 2, axis=-1)
-        mean = down(m * prior["qualities.mean"][q, coded], 18)
+        steps = prior["qualities.signal"][q, coded]
+        mean = down(m * (((1 << 31) + steps) // (2 * steps)), 18)
         index = np.clip(down(s * 8 + prior["qualities.offset"][q, coded], 8), 0, 63)
         decoded[here, coded] = 64 * reader.batch(index) + mean
         signal[:, :, coded] = sat(

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from torch import Tensor
 from crossband.codec import Codec
 from crossband.entropy.arithmetic import SIGNAL, RealArithmetic, StepTables
 from crossband.entropy.coder import LARGEST_SYMBOL, SymbolReader, SymbolWriter
-from crossband.entropy.fixed_point import UNIT
+from crossband.entropy.fixed_point import UNIT, IntegerWeights, integer_tensors
 from crossband.entropy.integer_model import (
     MAX_COEFFICIENT_BITS,
     ONE,
@@ -85,6 +88,39 @@ def test_latents_of_any_size_come_back_as_the_encoder_has_them(
     assert sent.checksum == got.checksum
     # Half a step, and half of the 1/64 in which means are counted.
     assert (sent.latents / ONE - wanted).abs().max() <= 0.5 + 0.5 / ONE
+
+
+@pytest.fixture(scope="module")
+def film_model(model: IntegerModel) -> IntegerModel:
+    """One that also sees the frame before."""
+    prior = Prior(replace(model.prior.settings, past=True))
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.1)
+    layers = integer_tensors(prior)
+    prior = prior.with_integers(
+        lambda name: IntegerWeights(*(layers[f"{name}.{x}"] for x in ("weight", "bias", "shift")))
+    )
+    return IntegerModel(
+        prior, model.qualities, torch.from_numpy(model.coefficient_index), model.models
+    )
+
+
+def test_a_frame_comes_back_given_the_frame_before_and_only_given_that(film_model):
+    wanted, side = latents(film_model, 5, 6), hyper(film_model, 5, 6)
+    past = torch.randint(-3000, 3001, wanted.shape).double()
+    streams = set()
+    for before in (past, past.roll(1, 2), torch.zeros_like(past)):
+        writer = SymbolWriter(film_model.models)
+        sent = film_model.encode(wanted, side, QUALITY, None, writer, past=before)
+        stream = writer.finish()
+        got = film_model.decode(
+            5, 6, QUALITY, None, SymbolReader(stream, film_model.models), past=before
+        )
+        assert torch.equal(sent.latents, got.latents) and sent.checksum == got.checksum
+        streams.add(stream)
+    assert len(streams) == 3
 
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e12, float("inf")])
@@ -287,7 +323,14 @@ def test_steps_become_integers_within_their_resolution():
     tables = StepTables.from_steps(step)
     # Latents in 1/64 steps to activations in 1/256: step * 16 * 256 / 64.
     assert torch.allclose(tables.signal / 2**12, step * 64, rtol=2e-3)
-    assert torch.allclose(tables.mean / 2**18, 1 / (step * 64), rtol=2e-3)
+    assert torch.allclose(tables.mean(0) / 2**18, 1 / (step * 64), rtol=2e-3)
+
+
+def test_the_inverse_of_a_step_is_rounded_without_a_float():
+    step = torch.logspace(-2.6, 0.5, 500)[None]
+    tables = StepTables.from_steps(step)
+    for signal, inverse in zip(tables.signal[0].tolist(), tables.mean(0).tolist(), strict=True):
+        assert inverse == math.floor(Fraction(2**30, signal) + Fraction(1, 2))
 
 
 # --- the same everywhere ----------------------------------------------------------------------

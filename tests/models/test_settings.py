@@ -58,3 +58,9 @@ def test_each_use_of_the_partner_can_be_switched_off(switch):
     transform, entropy = settings.transform(Modality.VISIBLE), settings.entropy(Modality.VISIBLE)
     found = (transform.channel_alignment, transform.spatial_alignment, entropy.partner_context)
     assert found.count(False) == 1
+
+
+def test_residual_instead_of_conditional_coding_is_a_switch_of_both_modalities():
+    for residual in (False, True):
+        settings = CodecSettings(residual=residual)
+        assert {settings.transform(each).residual for each in Modality} == {residual}

@@ -174,9 +174,11 @@ def test_nothing_that_is_loaded_can_be_trained(tiny_codec):
             assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("switch", ["channel_alignment", "spatial_alignment", "entropy_context"])
-def test_weights_with_a_switch_off_are_exported_and_loaded(tiny_trainable, tmp_path, switch):
-    settings = replace(tiny_trainable.settings, **{switch: False})
+@pytest.mark.parametrize(
+    "switch", ["channel_alignment", "spatial_alignment", "entropy_context", "residual"]
+)
+def test_weights_with_another_switch_are_exported_and_loaded(tiny_trainable, tmp_path, switch):
+    settings = replace(tiny_trainable.settings, **{switch: switch == "residual"})
     path = tmp_path / "ablation.safetensors"
     write_weights(TrainableCodec(settings), path)
     card = models.load(str(path)).card

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from crossband.training.clips import Motion
 from crossband.training.data import Variation
 from crossband.training.recipe import Recipe
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
-TABLES = {"recipe": Recipe, "variation": Variation}
+TABLES = {"recipe": Recipe, "variation": Variation, "motion": Motion}
 
 
 def reasons(settings: type) -> dict[str, str]:

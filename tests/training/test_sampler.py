@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,31 @@ def test_jitter_changes_the_infrared_alone(store: PictureStore) -> None:
     plain, varied = draw(store, STILL, count=4), draw(store, jittered, count=4)
     assert torch.equal(plain.visible, varied.visible)
     assert not torch.equal(plain.infrared, varied.infrared)
+
+
+def test_another_saturation_keeps_every_pixels_mean(store: PictureStore) -> None:
+    plain = draw(store, STILL, count=12).visible
+    varied = draw(store, replace(STILL, colour_share=1), count=12).visible
+    inside = ((varied > 0) & (varied < 1)).all(1)  # nothing was clipped there
+    assert inside.float().mean() > 0.5
+    assert ((varied - plain).mean(1)[inside].abs() <= 0.5 / 255 + 1e-6).all()
+    assert (varied - plain).abs().amax((1, 2, 3)).min() > 0
+
+
+def test_sharpening_raises_steps_and_leaves_planes(tmp_path: Path) -> None:
+    picture = np.full((SIZE, SIZE), 100, np.uint8)
+    picture[:, SIZE // 2 :] = 140
+    for camera in ("vis", "ir"):
+        folder = tmp_path / "step" / "train" / camera
+        folder.mkdir(parents=True)
+        Image.fromarray(picture).save(folder / "0.png")
+    shares = {"step": 1.0}
+    store = PictureStore(tmp_path, shares, split="train", smallest=SIZE, device="cpu")
+    visible, infrared = counts(draw(store, replace(STILL, sharpen_share=1)))
+    for crop, plain in zip(visible, infrared, strict=True):
+        assert int(crop.min()) < 100 and int(crop.max()) > 140
+        # Only the two columns beside the step differ.
+        assert int((crop[0] != plain).sum()) == 2 * SIZE
 
 
 def test_a_seed_decides_every_draw(store: PictureStore) -> None:

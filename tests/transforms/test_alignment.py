@@ -134,6 +134,18 @@ def test_coefficients_scale_and_shift_in_sixteenths():
     assert torch.equal(aligned[:, 1], torch.zeros(1, 4, 4))
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_only_a_residual_branch_does_not_see_the_current_features(residual):
+    branch = ContextBranch(6, 4, residual=residual)
+    torch.nn.init.normal_(branch.leave.weight)
+    context = torch.randn(1, 4, 8, 8)
+    features = torch.zeros(1, 6, 8, 8), torch.randn(1, 6, 8, 8)
+    with torch.no_grad():
+        added = [branch(each, context, HERE) - each for each in features]
+        assert not torch.allclose(added[0], branch(features[0], 2 * context, HERE), atol=1e-4)
+    assert torch.allclose(*added, atol=1e-5) is residual
+
+
 def test_a_context_branch_starts_as_the_identity():
     branch = ContextBranch(8, 5)
     features = torch.randn(2, 8, 4, 4)

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 SPLIT_STEP_DB = 0.02
 """Grid of `best_split`. A tenth of it changes no BD-rate of docs/benchmark.md by 0.01 %."""
+_LEAST_OVERLAP_DB = 1e-3
+"""Curves that share less have nothing in common but rounding."""
 _SAMPLES = 400
 """Points that a curve is cut to a PSNR range with."""
 
@@ -91,7 +93,7 @@ def bd_rate(
     high = min(reference.psnr_db[-1], test.psnr_db[-1])
     if psnr_range is not None:
         low, high = max(low, psnr_range[0]), min(high, psnr_range[1])
-    if low >= high or len(reference.psnr_db) == 1 or len(test.psnr_db) == 1:
+    if high - low < _LEAST_OVERLAP_DB or len(reference.psnr_db) == 1 or len(test.psnr_db) == 1:
         return None
     if psnr_range is not None:
         reference, test = (_cut(curve, low, high) for curve in (reference, test))

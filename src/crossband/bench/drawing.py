@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#b8649b", "#808080")
 """Okabe and Ito's, which colour-blind readers tell apart, and gray; those that have a contrast of
 at least 3 to 1 on white and on the dark page. Its purple is a shade darker here for that."""
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
+_MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+_PUBLISHED_MARKERS: tuple[str, ...] = ("x", "+", "1")
+_PUBLISHED_DASHES: tuple[Any, ...] = ((0, (2.5, 3.5)),)
 _INK = "#010203"
 """Stands for the colour of the page's text until matplotlib is done."""
 _SVG = "http://www.w3.org/2000/svg"
@@ -98,27 +100,31 @@ def standalone(svg: str) -> str:
 def _figure(plot: Plot) -> Figure:
     from matplotlib.figure import Figure
 
-    rows = -(-len(plot.series) // 3)
+    columns = 2 if any(series.published for series in plot.series) else 3  # longer names
+    rows = -(-len(plot.series) // columns)
     height = 0.21 * len(plot.y.names) + 0.9 if plot.y.scale == "names" else 3.0
     figure = Figure(figsize=(_WIDTH_INCHES, height + 0.25 * rows), layout="constrained")
     axes = figure.add_subplot()
     handles = []
     for number, series in enumerate(plot.series):
-        colour = COLOURS[series.style % len(COLOURS)]
+        markers, dashes = _MARKERS, _DASHES
+        if series.published:
+            markers, dashes = _PUBLISHED_MARKERS, _PUBLISHED_DASHES
         handles += axes.plot(
             [mark.x for mark in series.marks],
             [mark.y for mark in series.marks],
-            color=colour,
-            marker=_MARKERS[series.style % len(_MARKERS)],
+            color=COLOURS[series.style % len(COLOURS)],
+            marker=markers[series.style % len(markers)],
             fillstyle=("full", "none")[series.style % 2],  # one that lies on another shows both
-            linestyle=_DASHES[series.style % len(_DASHES)] if plot.joined else "none",
+            linestyle=dashes[series.style % len(dashes)] if plot.joined else "none",
+            linewidth=1.0 if series.published else None,
             gid=f"series-{number}",
             clip_on=False,
         )
     _scale(axes, plot.x, "x", [mark.x for series in plot.series for mark in series.marks])
     _scale(axes, plot.y, "y", [mark.y for series in plot.series for mark in series.marks])
     codecs = [series.codec for series in plot.series]
-    figure.legend(handles, codecs, loc="outside upper left", ncols=min(3, len(codecs)))
+    figure.legend(handles, codecs, loc="outside upper left", ncols=min(columns, len(codecs)))
     return figure
 
 
@@ -160,7 +166,7 @@ def _scale(axes: Axes, axis: Axis, direction: str, values: list[float]) -> None:
 
 
 def _logs_of_loss(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Decades between MS-SSIM and 1; rows have six digits, so at most six."""
+    """Decades between MS-SSIM or SSIM and 1; rows have six digits, so at most six."""
     logs: npt.NDArray[np.float64] = -np.log10(np.maximum(1 - np.asarray(values), 1e-6))
     return logs
 
@@ -219,7 +225,7 @@ def _told(axis: Axis, value: float) -> str:
     if axis.scale == "percent":
         return f"{value:+.1f} %"
     if axis.scale == "ms-ssim":
-        return f"MS-SSIM {value:.4f}"
+        return f"{axis.label} {value:.4f}"
     return f"{value:.4g} {axis.label.split(', ')[-1]}"
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from crossband.bench import published
 from crossband.bench import table as tables
+from crossband.bench.published import PublishedLine
 from crossband.bench.rows import Row, read_rows
 from crossband.bench.table import CodecPoints, TableLine
 from crossband.errors import InputError
@@ -43,6 +45,8 @@ class SetFindings:
     """dB; BD-rates are over this part of the curves only. None: over all that both have."""
     averages: tuple[CodecPoints, ...]
     lines: tuple[TableLine, ...]
+    published: tuple[PublishedLine, ...]
+    """Against published curves of this data set; mostly none."""
     pictures: tuple[PictureFindings, ...]
     """By name."""
     rows: tuple[Row, ...]
@@ -154,18 +158,13 @@ def _find_of_set(
         if {(row.codec, row.quality) for row in of} == points
     }
     counted = [row for of in whole.values() for row in of]
-    held = [{each for each in Modality if row.psnr(each) is not None} for row in counted]
-    if held and not set.intersection(*held):
-        raise InputError(
-            f"{rows[0].dataset}: some pairs have only a visible picture and others only an"
-            " infrared one; they have no mean: measure them as two data sets"
-        )
     averages = tables.average(newest)
     return SetFindings(
         dataset=rows[0].dataset,
         psnr_range=psnr_range,
         averages=tuple(averages),
         lines=tuple(tables.table(averages, reference=reference, psnr_range=psnr_range)),
+        published=tuple(published.compare(averages, psnr_range=psnr_range)),
         pictures=tuple(
             PictureFindings(
                 image,

@@ -2,13 +2,15 @@
 """How far a decoded picture is from its original.
 
 PSNR counts every sample of every channel alike; a peak is that of the original's bit depth unless
-given. MS-SSIM comes from pytorch-msssim, which is asked for only when it is wanted.
+given. MS-SSIM, and SSIM for pictures too small for it, come from pytorch-msssim, which is asked for
+only when one is wanted.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from crossband.pair import Raster
 
 MS_SSIM_MIN_SIDE = 161
 """Five scales of an 11-pixel window need more than 160 pixels on the shorter side."""
+SSIM_MIN_SIDE = 11
+"""The window of SSIM."""
 MS_SSIM_INSTALL = "pip install pytorch-msssim"
 """The line that brings MS-SSIM."""
 
@@ -41,6 +45,8 @@ class Comparison:
     """0 to 1, or None when `ms_ssim_absent` says why."""
     ms_ssim_absent: str
     """Why there is no MS-SSIM; empty when there is one."""
+    ssim: float | None
+    """Up to 1; only where the picture is too small for MS-SSIM."""
     error: CountError
     peak: int
     """The value that PSNR and MS-SSIM take as full scale."""
@@ -98,9 +104,37 @@ def ms_ssim(reference: Raster, test: Raster, *, peak: int | None = None) -> floa
         ModuleNotFoundError: pytorch-msssim is not installed; the message has the line that
             installs it.
     """
+    return _structure("ms_ssim", reference, test, peak=peak, least_side=MS_SSIM_MIN_SIDE)
+
+
+def ssim(reference: Raster, test: Raster, *, peak: int | None = None) -> float | None:
+    """Structural similarity at one scale, up to 1; None for a picture of a side below 11 pixels.
+
+    What small pictures have instead of MS-SSIM. For RGB the mean of the three channels.
+
+    Args:
+        reference: the original.
+        test: what came back.
+        peak: full scale; that of the original's bit depth when not given.
+
+    Raises:
+        PictureError: the pictures' sizes or channels differ, or the peak is below 1.
+        ModuleNotFoundError: pytorch-msssim is not installed.
+    """
+    return _structure("ssim", reference, test, peak=peak, least_side=SSIM_MIN_SIDE)
+
+
+def _structure(
+    measure: Literal["ms_ssim", "ssim"],
+    reference: Raster,
+    test: Raster,
+    *,
+    peak: int | None,
+    least_side: int,
+) -> float | None:
     full_scale = _full_scale(reference, peak)
     _check_shapes(reference, test)
-    if min(reference.height, reference.width) < MS_SSIM_MIN_SIDE:
+    if min(reference.height, reference.width) < least_side:
         return None
     try:
         import pytorch_msssim
@@ -118,11 +152,11 @@ def ms_ssim(reference: Raster, test: Raster, *, peak: int | None = None) -> floa
         for raster in (reference, test)
     ]  # (1, channel, height, width)
     with torch.no_grad():
-        return float(pytorch_msssim.ms_ssim(tensors[0], tensors[1], data_range=1.0))
+        return float(getattr(pytorch_msssim, measure)(tensors[0], tensors[1], data_range=1.0))
 
 
 def compare(reference: Raster, test: Raster, *, peak: int | None = None) -> Comparison:
-    """PSNR, MS-SSIM where it can be had, and the error in counts.
+    """PSNR, MS-SSIM where it can be had, else SSIM, and the error in counts.
 
     Args:
         reference: the original.
@@ -134,9 +168,11 @@ def compare(reference: Raster, test: Raster, *, peak: int | None = None) -> Comp
     """
     absent = ""
     structure: float | None = None
+    small: float | None = None
     try:
         structure = ms_ssim(reference, test, peak=peak)
         if structure is None:
+            small = ssim(reference, test, peak=peak)
             absent = f"the shorter side has fewer than {MS_SSIM_MIN_SIDE} pixels"
     except ModuleNotFoundError as missing:
         absent = str(missing)
@@ -144,6 +180,7 @@ def compare(reference: Raster, test: Raster, *, peak: int | None = None) -> Comp
         psnr_db=psnr(reference, test, peak=peak),
         ms_ssim=structure,
         ms_ssim_absent=absent,
+        ssim=small,
         error=count_error(reference, test),
         peak=_full_scale(reference, peak),
     )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which plots findings give, and what is in each; `drawing` makes pictures of them.
 
-of each data set     rate      bpp against PSNR and MS-SSIM, each modality; the pair's best split
+of each data set     rate      bpp against PSNR and MS-SSIM (or SSIM), each modality, published
+                               curves beside PSNR; the pair's best split
                      time      seconds against BD-rate
                      pictures  BD-rate of each picture
 """
@@ -15,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from crossband.bench import published
 from crossband.bench.findings import Column, Findings, SetFindings, bd_percent
 from crossband.bench.table import CodecPoints, Point
 from crossband.pair import Modality
@@ -38,7 +40,8 @@ class Axis:
     label: str
     """With the unit."""
     scale: Literal["linear", "log", "ms-ssim", "percent", "names"] = "linear"
-    """`ms-ssim` has equal steps for equal factors of 1 - MS-SSIM; `percent` has a line at 0."""
+    """`ms-ssim`, for SSIM too, has equal steps for equal factors of 1 - MS-SSIM; `percent` has a
+    line at 0."""
     names: tuple[str, ...] = ()
     """Of 0, 1, 2, ... on an axis of names."""
 
@@ -59,9 +62,12 @@ class Series:
 
     codec: str
     style: int
-    """Place of the codec among all; it looks alike in every plot."""
+    """Place of the codec among all, or of a published one among those; it looks alike in every
+    plot."""
     marks: tuple[Mark, ...]
     """At least one."""
+    published: bool = False
+    """Taken from others and not measured here; drawn thin and dashed, with crosses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +112,24 @@ def _rate_plots(findings: Findings, of_set: SetFindings, prefix: str) -> Iterabl
     quantities: tuple[tuple[Axis, Callable[[Point, Modality], float | None]], ...] = (
         (Axis("PSNR, dB"), lambda point, modality: _of(point, "psnr", modality)),
         (Axis("MS-SSIM", "ms-ssim"), lambda point, modality: _of(point, "msssim", modality)),
+        (Axis("SSIM", "ms-ssim"), lambda point, modality: _of(point, "ssim", modality)),
     )
     for axis, value in quantities:
         for modality in Modality:
             measure = axis.label.partition(",")[0]
+            measured = _series(
+                findings,
+                {
+                    each.codec: [
+                        Mark(x, y, f"quality {point.quality:g}")
+                        for point in each.points
+                        if (x := _of(point, "bpp", modality)) is not None
+                        and (y := value(point, modality)) is not None
+                    ]
+                    for each in of_set.averages
+                },
+            )
+            beside = _published(of_set.dataset, modality) if measure == "PSNR" else ()
             yield Plot(
                 name=f"{prefix}-{modality.value}-{measure.lower()}",
                 dataset=of_set.dataset,
@@ -117,20 +137,26 @@ def _rate_plots(findings: Findings, of_set: SetFindings, prefix: str) -> Iterabl
                 title=f"{of_set.dataset}, {modality.value}: {measure}",
                 x=Axis("bits per pixel", "log"),
                 y=axis,
-                series=_series(
-                    findings,
-                    {
-                        each.codec: [
-                            Mark(x, y, f"quality {point.quality:g}")
-                            for point in each.points
-                            if (x := _of(point, "bpp", modality)) is not None
-                            and (y := value(point, modality)) is not None
-                        ]
-                        for each in of_set.averages
-                    },
-                ),
+                series=(*measured, *beside) if measured else (),
                 joined=True,
             )
+
+
+def _published(dataset: str, modality: Modality) -> tuple[Series, ...]:
+    """Published curves of this modality, named as such; mostly none."""
+    curves = [each for each in published.stills(dataset) if each.modality is modality]
+    return tuple(
+        Series(
+            f"{each.codec} (published)",
+            style,
+            tuple(
+                Mark(rate, psnr, "not measured here")
+                for rate, psnr in zip(each.curve.rate_bpp, each.curve.psnr_db, strict=True)
+            ),
+            published=True,
+        )
+        for style, each in enumerate(curves)
+    )
 
 
 def _split_plot(findings: Findings, of_set: SetFindings, prefix: str) -> Plot:
@@ -218,7 +244,7 @@ def _series(findings: Findings, marks: dict[str, list[Mark]]) -> tuple[Series, .
 
 
 def _of(
-    point: Point, quantity: Literal["bpp", "psnr", "msssim"], modality: Modality
+    point: Point, quantity: Literal["bpp", "psnr", "msssim", "ssim"], modality: Modality
 ) -> float | None:
     value: float | None = getattr(point, f"{quantity}_{modality.value}")
     return value

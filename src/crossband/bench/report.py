@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from crossband.bench import published
 from crossband.bench.drawing import draw
 from crossband.bench.findings import Findings, bd_percent
 from crossband.bench.plots import COLUMN_NAMES, Plot
@@ -58,6 +59,7 @@ def write_report(
     environment.filters |= {
         "draw": lambda plot: Markup(draw(plot)),
         "percent": lambda value: "n/a" if value is None else f"{value:+.1f} %",
+        "seconds": lambda value, digits: "n/a" if value is None else f"{value:.{digits}f}",
         "picture": _data_uri,
     }
     return environment.get_template("report.html.j2").render(
@@ -67,6 +69,7 @@ def write_report(
         uses=codec_uses(findings),
         column_names=COLUMN_NAMES,
         bd_percent=bd_percent,
+        published_note=published.footnote(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from types import NoneType
 from typing import BinaryIO
@@ -59,6 +59,9 @@ class Row:
     """Seconds for both pictures, samples to bytes; None if measured beside other jobs."""
     decode_s: float | None
     """Seconds for both pictures, bytes to samples, in the fresh process."""
+    ssim_visible: float | None = None
+    """Only of a picture too small for MS-SSIM; of 11 pixels a side at least."""
+    ssim_infrared: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -176,8 +179,11 @@ def _row(line: bytes) -> Row:
     if not isinstance(values, dict):
         raise ValueError("it is no whole JSON object")
     known = {field.name for field in fields(Row)}
-    if known != values.keys():
-        raise ValueError(f"{', '.join(sorted(known ^ values.keys()))} is missing or unknown")
+    needed = {
+        field.name for field in fields(Row) if field.default is MISSING
+    }  # older rows lack some
+    if wrong := (values.keys() - known) | (needed - values.keys()):
+        raise ValueError(f"{', '.join(sorted(wrong))} is missing or unknown")
     return Row(**values)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from crossband.bench.grids import qualities as grid
-from crossband.bench.metrics import ms_ssim, psnr
+from crossband.bench.metrics import ms_ssim, psnr, ssim
 from crossband.bench.pair_coder import PairCoder, Shapes
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile
 from crossband.bench.worker import LIMIT_S, Worker
@@ -258,6 +258,8 @@ class _Bench:
             psnr_infrared=infrared.psnr_db,
             msssim_visible=visible.ms_ssim,
             msssim_infrared=infrared.ms_ssim,
+            ssim_visible=visible.ssim,
+            ssim_infrared=infrared.ssim,
             encode_s=round(coded.seconds, 4),
             decode_s=round(decoded.seconds, 4),
         )
@@ -270,6 +272,8 @@ class _Fidelity:
     pixels: int | None = None
     psnr_db: float | None = None
     ms_ssim: float | None = None
+    ssim: float | None = None
+    """Only where the picture is too small for MS-SSIM."""
 
 
 def _compare(original: Raster | None, decoded: Raster | None) -> _Fidelity:
@@ -277,14 +281,15 @@ def _compare(original: Raster | None, decoded: Raster | None) -> _Fidelity:
         return _Fidelity()
     if decoded is None:
         raise CrossbandError("a picture was coded and did not come back")
-    try:
+    structure = small = None
+    with contextlib.suppress(ModuleNotFoundError):
         structure = ms_ssim(original, decoded)
-    except ModuleNotFoundError:
-        structure = None
+        small = ssim(original, decoded) if structure is None else None
     return _Fidelity(
         pixels=original.height * original.width,
         psnr_db=round(min(psnr(original, decoded), LOSSLESS_DB), 5),
         ms_ssim=structure if structure is None else round(structure, 6),
+        ssim=small if small is None else round(small, 6),
     )
 
 

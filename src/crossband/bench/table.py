@@ -29,6 +29,9 @@ class Point:
     psnr_infrared: float | None
     msssim_visible: float | None
     msssim_infrared: float | None
+    ssim_visible: float | None
+    """Where all pictures are too small for MS-SSIM."""
+    ssim_infrared: float | None
     encode_s: float | None
     decode_s: float | None
 
@@ -108,7 +111,8 @@ def average(
             between these.
 
     Raises:
-        InputError: a data set has no picture that all its codecs have at all their qualities.
+        InputError: a data set has no picture that all its codecs have at all their qualities, or
+            its pictures have no modality in common.
     """
     return [
         points
@@ -163,6 +167,15 @@ def _sort_rows(rows: Sequence[Row]) -> list[_RowsOfSet]:
             raise InputError(
                 f"{dataset}: no picture has a row of every codec at every quality;"
                 f" codecs are {', '.join(codecs)}: run the bench on them again"
+            )
+        counted = [
+            by[image] for each in codecs.values() for by in each.values() for image in images
+        ]
+        held = [{each for each in Modality if row.psnr(each) is not None} for row in counted]
+        if not set.intersection(*held):
+            raise InputError(
+                f"{dataset}: some pairs have only a visible picture and others only an"
+                " infrared one; they have no mean: measure them as two data sets"
             )
         versions = {codec: latest[dataset, codec] for codec in codecs}
         sets.append(_RowsOfSet(dataset, versions, codecs, tuple(images)))
@@ -281,9 +294,9 @@ def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
     )
     return head + "".join(
         f"| {line.dataset} | {line.images} | {line.codec} |"
-        f" {_percent(line.visible, line.visible_interval)} |"
-        f" {_percent(line.infrared, line.infrared_interval)} |"
-        f" {_percent(line.pair, line.pair_interval)} | {_number(line.encode_s, 2)} |"
+        f" {percent_text(line.visible, line.visible_interval)} |"
+        f" {percent_text(line.infrared, line.infrared_interval)} |"
+        f" {percent_text(line.pair, line.pair_interval)} | {_number(line.encode_s, 2)} |"
         f" {_number(line.decode_s, 3)} |\n"
         for line in lines
         if line.codec != reference
@@ -291,7 +304,7 @@ def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
 
 
 def points_markdown(averages: Sequence[CodecPoints]) -> str:
-    """Every mean point as a Markdown table."""
+    """Every mean point as a Markdown table; SSIM, so named, where there is no MS-SSIM."""
     head = (
         "| data set | codec | quality | visible bpp | dB | MS-SSIM | infrared bpp | dB |"
         " MS-SSIM |\n"
@@ -300,9 +313,9 @@ def points_markdown(averages: Sequence[CodecPoints]) -> str:
     return head + "".join(
         f"| {each.dataset} | {each.codec} | {point.quality:g} |"
         f" {_number(point.bpp_visible, 4)} | {_number(point.psnr_visible, 2)} |"
-        f" {_number(point.msssim_visible, 4)} |"
+        f" {_structure(point.msssim_visible, point.ssim_visible)} |"
         f" {_number(point.bpp_infrared, 4)} | {_number(point.psnr_infrared, 2)} |"
-        f" {_number(point.msssim_infrared, 4)} |\n"
+        f" {_structure(point.msssim_infrared, point.ssim_infrared)} |\n"
         for each in averages
         for point in each.points
     )
@@ -317,6 +330,8 @@ def _mean(quality: float, rows: Sequence[Row]) -> Point:
         psnr_infrared=_mean_of([row.psnr_infrared for row in rows]),
         msssim_visible=_mean_of([row.msssim_visible for row in rows]),
         msssim_infrared=_mean_of([row.msssim_infrared for row in rows]),
+        ssim_visible=_mean_of([row.ssim_visible for row in rows]),
+        ssim_infrared=_mean_of([row.ssim_infrared for row in rows]),
         encode_s=_mean_of([row.encode_s for row in rows]),
         decode_s=_mean_of([row.decode_s for row in rows]),
     )
@@ -328,7 +343,8 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _percent(value: float | None, interval: Interval | None) -> str:
+def percent_text(value: float | None, interval: Interval | None = None) -> str:
+    """A BD-rate as tables have it."""
     if value is None:
         return "n/a"
     text = f"{value:+.1f} %"
@@ -337,3 +353,9 @@ def _percent(value: float | None, interval: Interval | None) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "n/a" if value is None else f"{value:.{digits}f}"
+
+
+def _structure(ms_ssim: float | None, ssim: float | None) -> str:
+    if ms_ssim is None and ssim is not None:
+        return f"{ssim:.4f} (SSIM)"
+    return _number(ms_ssim, 4)

@@ -166,12 +166,16 @@ def table(
 
     Negative: fewer bits at equal PSNR, over the range that both curves have; n/a if there is none.
     Curves are means over the pictures that all codecs have. The pair counts with the best split of
-    bits between both pictures, for both codecs.
+    bits between both pictures, for both codecs. On the sets flir and kaist a second table has each
+    codec against published curves. Needs pip install 'crossband[bench]'.
     """
+    from crossband.bench import published
     from crossband.bench import table as tables
     from crossband.bench.rows import read_rows
+    from crossband.cli.bench_rows import check_packages
     from crossband.errors import InputError
 
+    check_packages("bjontegaard", "scipy")
     found = []
     for path in rows:
         if not path.is_file():
@@ -193,6 +197,7 @@ def table(
             steps_db=steps_db,
             psnr_range=psnr_range,
         )
+    beside = published.compare(averages, psnr_range=psnr_range)
     if json:
         curves = [asdict(each) for each in averages] if points else None
         print_json(
@@ -200,11 +205,19 @@ def table(
                 "against": against,
                 "bootstrap": bootstrap,
                 "lines": [asdict(each) for each in lines],
+                "published": {
+                    "note": published.footnote(),
+                    "lines": [asdict(each) for each in beside],
+                }
+                if beside
+                else None,
                 "points": curves,
             }
         )
         return ExitCode.DONE
     print(tables.table_markdown(lines, reference=against), end="")
+    if beside:
+        print(f"\n{published.published_markdown(beside)}", end="")
     if points:
         print(f"\n{tables.points_markdown(averages)}", end="")
     return ExitCode.DONE

@@ -36,12 +36,8 @@ def read_findings(rows: list[Path], *, against: str, ranges: list[str] | None) -
     from crossband.bench.findings import find, read_all
     from crossband.cli.bench import parse_range
     from crossband.cli.outcome import complain
-    from crossband.errors import InputError
 
-    for package in ("bjontegaard", "jinja2", "matplotlib", "scipy"):
-        if find_spec(package) is None:
-            raise InputError(f"{package} is not installed: pip install 'crossband[bench]'")
-
+    check_packages("bjontegaard", "jinja2", "matplotlib", "scipy")
     of_all = None
     of_sets = {}
     for text in ranges or []:
@@ -55,3 +51,16 @@ def read_findings(rows: list[Path], *, against: str, ranges: list[str] | None) -
     for failure in findings.failures:
         complain(failure)
     return findings
+
+
+def check_packages(*names: str) -> None:
+    """Nothing, if all these packages are installed.
+
+    Raises:
+        InputError: one is missing.
+    """
+    from crossband.errors import InputError
+
+    for name in names:
+        if find_spec(name) is None:
+            raise InputError(f"{name} is not installed: pip install 'crossband[bench]'")

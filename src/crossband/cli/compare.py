@@ -47,7 +47,7 @@ def compare(
 
     PSNR is over all samples of all channels, with full scale 255 for 8 bits. Equal pictures have
     no finite PSNR: JSON gives null and "identical": true. MS-SSIM needs more than 160 pixels a
-    side and the package pytorch-msssim.
+    side, smaller pictures have SSIM instead; both need the package pytorch-msssim.
     """
     if reference == test == STANDARD:
         raise UsageError("both pictures are -; one of them can come from standard input")
@@ -68,6 +68,7 @@ def compare(
                 "psnr_db": None if identical else round(result.psnr_db, 4),
                 "ms_ssim": None if result.ms_ssim is None else round(result.ms_ssim, 6),
                 "ms_ssim_absent": result.ms_ssim_absent or None,
+                "ssim": None if result.ssim is None else round(result.ssim, 6),
                 "error_counts": {
                     "mean": round(result.error.mean, 4),
                     "percentile_95": round(result.error.percentile_95, 4),
@@ -83,6 +84,8 @@ def compare(
     decibels = "identical" if identical else f"{result.psnr_db:.2f} dB"
     print(f"PSNR     {decibels} (peak {result.peak:,})")
     print(f"MS-SSIM  {structure}")
+    if result.ssim is not None:
+        print(f"SSIM     {result.ssim:.5f}")
     print(
         f"error    mean {result.error.mean:.2f}, 95 % within {result.error.percentile_95:.0f},"
         f" largest {result.error.largest:,} counts"

@@ -35,6 +35,7 @@ HYPER_VALUE_BITS = 8
 """Fraction bits of `hyper_value` beyond an activation's own."""
 _SIGNAL_BITS = 12
 _MEAN_GAIN_BITS = 18
+_LARGEST_OFFSET = 32_767
 _COEFFICIENT_BITS = 4
 _LEAK_BITS = 3
 """Negative activations count an eighth: at exactly zero no gradient passes, and high learning rates
@@ -74,6 +75,13 @@ class RealArithmetic:
         """The larger of an activation and its eighth."""
         return F.leaky_relu(activation, 2.0**-_LEAK_BITS)
 
+    @staticmethod
+    def magnitude(activation: Tensor) -> Tensor:
+        """About log2(1 + |activation|): straight between powers of two, so that integers can."""
+        size = activation.abs() + 1
+        fraction, exponent = torch.frexp(size.detach())
+        return size * (2 * fraction / size.detach()) + (exponent - 2)
+
     def hyper(self, symbols: Tensor) -> Tensor:
         """Hyper-latents as activations."""
         return saturate_real(symbols / self.hyper_gain)
@@ -94,22 +102,23 @@ class StepTables:
     """The integer form of all quality steps, shipped in the weight file."""
 
     signal: Tensor
-    """(qualities, channels): step * 64 in 2^-12."""
-    mean: Tensor
-    """(qualities, channels): 1 / (64 * step) in 2^-18."""
+    """(qualities, channels), int32: step * 64 in 2^-12."""
     offset: Tensor
-    """(qualities, channels): table index offset in 1/256."""
+    """(qualities, channels), int16: table index offset in 1/256."""
 
     @classmethod
     def from_steps(cls, step: Tensor) -> StepTables:
         """Tables for steps in sample units, (qualities, channels)."""
         step = step.double()
         to_signal = step * SIGNAL * UNIT / 2**MEAN_BITS
-        return cls(
-            torch.round(to_signal * 2**_SIGNAL_BITS).to(torch.int32),
-            torch.round(2**_MEAN_GAIN_BITS / to_signal).to(torch.int32),
-            torch.round(index_offset(step) * UNIT).to(torch.int32),
-        )
+        offset = torch.round(index_offset(step) * UNIT).clamp(-_LARGEST_OFFSET, _LARGEST_OFFSET)
+        return cls(torch.round(to_signal * 2**_SIGNAL_BITS).to(torch.int32), offset.to(torch.int16))
+
+    def mean(self, quality_index: int) -> Tensor:
+        """1 / (64 * step) in 2^-18, (channels,): 2^30 / signal, halves rounded up, by integers."""
+        signal = self.signal[quality_index].long()
+        inverse: Tensor = (2 ** (_SIGNAL_BITS + _MEAN_GAIN_BITS + 1) + signal) // (2 * signal)
+        return inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,7 @@ class IntegerArithmetic:
     signal_gain: Tensor
     """One row of `StepTables.signal`, (channels,), float64; likewise below."""
     mean_gain: Tensor
+    """`StepTables.mean`."""
     offset: Tensor
     hyper_value: Tensor
     """Activation of one hyper-latent step in 2^-16, (hyper channels,)."""
@@ -147,6 +157,13 @@ class IntegerArithmetic:
     def leaky(activation: Tensor) -> Tensor:
         """The larger of an activation and its eighth."""
         return torch.maximum(activation, shift_down(activation, 2.0**-_LEAK_BITS))
+
+    @staticmethod
+    def magnitude(activation: Tensor) -> Tensor:
+        """About log2(1 + |activation|): straight between powers of two; 0 to 1,794."""
+        # fraction * 2^9 is the sum shifted down to 2^8 to 2^9: exact, as the exponent is.
+        fraction, exponent = torch.frexp(activation.abs() + UNIT)
+        return torch.floor(fraction * (2 * UNIT) + 0.5) + (exponent - FRACTION_BITS - 2) * UNIT
 
     def hyper(self, symbols: Tensor) -> Tensor:
         """Hyper-latents as activations."""

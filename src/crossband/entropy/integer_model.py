@@ -85,7 +85,7 @@ class IntegerModel:
         tables = self.qualities
         return IntegerArithmetic(
             tables.step.signal[quality_index].double(),
-            tables.step.mean[quality_index].double(),
+            tables.step.mean(quality_index).double(),
             tables.step.offset[quality_index].double(),
             tables.hyper_value[quality_index].double(),
             tables.features[quality_index].double(),
@@ -118,6 +118,8 @@ class IntegerModel:
         quality_index: int,
         partner: Partner | None,
         writer: SymbolWriter,
+        *,
+        past: Tensor | None = None,
     ) -> CodedLatents:
         """Quantises and codes latents.
 
@@ -127,6 +129,7 @@ class IntegerModel:
             quality_index: 0 to 63.
             partner: the other picture's integers, or None to code alone.
             writer: the picture's stream, after its coefficients if it has a partner.
+            past: `CodedLatents.signal` of the same camera's frame before; weights of films only.
         """
         wanted = latents.double().clamp(-LARGEST_SYMBOL / ONE, LARGEST_SYMBOL / ONE)
         hyper_symbols = torch.round(hyper.double().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL))
@@ -139,7 +142,7 @@ class IntegerModel:
             return symbols
 
         decoded, signal = self._walk(
-            hyper_symbols, wanted, quality_index, partner, exchange, wanted.shape[1:3]
+            hyper_symbols, wanted, quality_index, partner, past, exchange, wanted.shape[1:3]
         )
         return CodedLatents(decoded, signal, writer.checksum)
 
@@ -150,6 +153,8 @@ class IntegerModel:
         quality_index: int,
         partner: Partner | None,
         reader: SymbolReader,
+        *,
+        past: Tensor | None = None,
     ) -> CodedLatents:
         """The inverse of `encode` for a grid of `height` x `width` latent positions."""
         rows, columns = -(-height // HYPER_FACTOR), -(-width // HYPER_FACTOR)
@@ -161,7 +166,7 @@ class IntegerModel:
 
         empty = torch.zeros(1, height, width, self.prior.settings.latent_channels).double()
         decoded, signal = self._walk(
-            hyper, empty, quality_index, partner, exchange, (height, width)
+            hyper, empty, quality_index, partner, past, exchange, (height, width)
         )
         return CodedLatents(decoded, signal, reader.checksum)
 
@@ -175,6 +180,7 @@ class IntegerModel:
         wanted: Tensor,
         quality_index: int,
         partner: Partner | None,
+        past: Tensor | None,
         exchange: _Exchange,
         size: tuple[int, int] | torch.Size,
     ) -> tuple[Tensor, Tensor]:
@@ -189,6 +195,7 @@ class IntegerModel:
             arithmetic,
             height=height,
             width=width,
+            past=past,
         )
         channels = self.prior.settings.latent_channels
         decoded = torch.zeros(1, height * width, channels, dtype=torch.float64)

@@ -126,11 +126,22 @@ class EntropyModel(nn.Module):
                 each.around.row_gain[:] = gain[: geometry.visible_channels]
         if self.settings.partner_context:
             self.calibrate_partner(partner_spread)
+        if self.settings.past:
+            self.calibrate_past(spread)
 
     @torch.no_grad()
     def calibrate_partner(self, spread: Tensor) -> None:
         """The part of `calibrate` that concerns the partner's latents."""
         self.prior.partner_in.column_gain[:] = 1 / spread.clamp(0.05, 64)
+
+    @torch.no_grad()
+    def calibrate_past(self, spread: Tensor) -> None:
+        """The part of `calibrate` that concerns the latents of the frame before."""
+        self.prior.past_in.column_gain[:] = 1 / spread.clamp(0.05, 64)
+
+    def lacks_past_scales(self) -> bool:
+        """Whether the path of the frame before is new: never calibrated."""
+        return self.settings.past and bool((self.prior.past_in.column_gain == 1).all())
 
     def lacks_partner_scales(self) -> bool:
         """Whether the partner's path is new: never calibrated."""
@@ -209,6 +220,7 @@ class EntropyModel(nn.Module):
         partner: Tensor | None = None,
         coefficients: Tensor | None = None,
         present: Tensor | None = None,
+        past: Tensor | None = None,
         noise: bool = True,
     ) -> Estimate:
         """Bits and decoded latents.
@@ -221,11 +233,13 @@ class EntropyModel(nn.Module):
                 channels), or None.
             coefficients: alignment coefficients (rounded), (batch, 2 * alignment channels).
             present: (batch,), 0 where the partner is missing.
+            past: decoded latents of the same camera's frame before in signal units, (batch,
+                height, width, channels), or None.
             noise: uniform noise for the rate (training) instead of rounding (measuring).
         """
         with torch.autocast(latents.device.type, enabled=False):
             return self._estimate(
-                latents.float(), step, quality_index, partner, coefficients, present, noise
+                latents.float(), step, quality_index, partner, coefficients, present, past, noise
             )
 
     def _estimate(
@@ -236,6 +250,7 @@ class EntropyModel(nn.Module):
         partner: Tensor | None,
         coefficients: Tensor | None,
         present: Tensor | None,
+        past: Tensor | None,
         noise: bool,
     ) -> Estimate:
         arithmetic = self.arithmetic(step, quality_index)
@@ -250,7 +265,14 @@ class EntropyModel(nn.Module):
 
         there = None if present is None else present[:, None, None, None].float()
         features = self.prior.features(
-            rounded_hyper, partner, coefficients, there, arithmetic, height=height, width=width
+            rounded_hyper,
+            partner,
+            coefficients,
+            there,
+            arithmetic,
+            height=height,
+            width=width,
+            past=past,
         )
         decoded = torch.zeros_like(wanted)
         for number in range(PASS_COUNT):

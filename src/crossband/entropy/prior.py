@@ -25,6 +25,10 @@ Arithmetic = RealArithmetic | IntegerArithmetic
 PASS_COUNT = 4
 HYPER_FACTOR = 4
 """Latent positions a hyper-latent position, each way."""
+_SIZE_CHANNELS = 32
+"""What magnitudes of latents are summed up in."""
+_PAST_CHANNELS = 64
+"""What the latents of the frame before are projected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,26 @@ def pass_geometry(settings: EntropySettings) -> tuple[PassGeometry, ...]:
     )
 
 
+class Sizes(nn.Module):
+    """Reads off magnitudes of decoded latents how large others will be: starts by saying nothing.
+
+    Tables are log-spaced, so a logarithm of what is around is what their index follows; without
+    it, 1 to 3 % more bits (docs/training-log.md, before run 6).
+    """
+
+    def __init__(self, latents: int, width: int) -> None:
+        super().__init__()
+        self.gather = RealPointwise(latents, _SIZE_CHANNELS)
+        self.mix = RealDepthwise(_SIZE_CHANNELS)
+        self.out = RealPointwise(_SIZE_CHANNELS, width, start_scale=0.0)
+
+    def forward(self, signal: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """Signals (batch, height, width, latents) to features of the same grid."""
+        gathered = arithmetic.leaky(self.gather(arithmetic.magnitude(signal)))
+        features: Tensor = self.out(arithmetic.leaky(self.mix(gathered)))
+        return features
+
+
 class Pass(nn.Module):
     """Reads means and tables for one pass off the features and the decoded neighbours."""
 
@@ -68,6 +92,7 @@ class Pass(nn.Module):
         self.features = RealPointwise(width, width)
         self.around = RealDepthwise(seen) if seen else None
         self.decoded = RealPointwise(seen, width, start_scale=0.5) if seen else None
+        self.sizes = Sizes(seen, width) if seen else None
         self.inner = RealPointwise(width, width)
         self.outer = RealPointwise(width, 2 * coded, start_scale=0.05)
 
@@ -76,9 +101,10 @@ class Pass(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Means and spreads as activations, each (batch, positions, coded channels)."""
         total = self.features(features.flatten(1, 2)[:, positions])
-        if self.around is not None and self.decoded is not None:
-            around = self.around(decoded).flatten(1, 2)[:, positions]
-            total = arithmetic.saturate(total + self.decoded(around))
+        if self.around is not None and self.decoded is not None and self.sizes is not None:
+            around = self.decoded(self.around(decoded).flatten(1, 2)[:, positions])
+            sizes = self.sizes(decoded, arithmetic).flatten(1, 2)[:, positions]
+            total = arithmetic.saturate(total + around + sizes)
         leaky = arithmetic.leaky
         mean, spread = self.outer(leaky(self.inner(leaky(total)))).chunk(2, -1)
         return mean, spread
@@ -117,6 +143,12 @@ class Prior(nn.Module):
             self.partner_mix = RealDepthwise(2 * aligned)
             self.partner_inner = RealPointwise(2 * aligned, width)
             self.partner_out = RealPointwise(width, width, start_scale=0.0)
+            self.partner_sizes = Sizes(settings.partner_channels, width)
+        if settings.past:
+            self.past_in = RealPointwise(settings.latent_channels, _PAST_CHANNELS)
+            self.past_mix = RealDepthwise(_PAST_CHANNELS)
+            self.past_out = RealPointwise(_PAST_CHANNELS, width, start_scale=0.0)
+            self.past_sizes = Sizes(settings.latent_channels, width)
         self.geometry = pass_geometry(settings)
         self.passes = nn.ModuleList(Pass(settings, each) for each in self.geometry)
 
@@ -130,6 +162,7 @@ class Prior(nn.Module):
         *,
         height: int,
         width: int,
+        past: Tensor | None = None,
     ) -> Tensor:
         """What is known of every position before its picture's latents are decoded.
 
@@ -141,19 +174,26 @@ class Prior(nn.Module):
             arithmetic: real or integer.
             height: latent rows.
             width: latent columns.
+            past: latents of the same camera's frame before, as activations on the same grid;
+                weights of films only.
         """
         up = self.hyper_features(hyper, arithmetic)[:, :height, :width]
         total = up + arithmetic.quality_features
         if partner is not None and self.settings.partner_context:
             assert coefficients is not None
-            seen = self.partner_in(_resampled(partner, height, width))
+            partner = _resampled(partner, height, width)
+            seen = self.partner_in(partner)
             scale, shift = coefficients[:, None, None, :].chunk(2, -1)
             seen = arithmetic.align(seen, scale, shift)
             # Both signs: thermal contrast may be the visible one's or its opposite.
             both = torch.cat([F.relu(seen), F.relu(-seen)], -1)
             inner = arithmetic.leaky(self.partner_inner(self.partner_mix(both)))
-            said = self.partner_out(inner)
+            said = self.partner_out(inner) + self.partner_sizes(partner, arithmetic)
             total = total + (said if present is None else said * present)
+        if past is not None and self.settings.past:
+            mixed = self.past_mix(arithmetic.leaky(self.past_in(past)))
+            total = total + self.past_out(arithmetic.leaky(mixed))
+            total = total + self.past_sizes(past, arithmetic)
         return arithmetic.leaky(arithmetic.saturate(total))
 
     def hyper_features(self, hyper: Tensor, arithmetic: Arithmetic) -> Tensor:

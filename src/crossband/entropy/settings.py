@@ -26,3 +26,5 @@ class EntropySettings:
     """Partner channels that get a coded scale and shift."""
     partner_context: bool = True
     """Whether the partner's latents enter the prior (an ablation switch)."""
+    past: bool = False
+    """Whether the latents of the same camera's frame before enter it (films)."""

@@ -26,6 +26,11 @@ OCTAVES_PER_TABLE = math.log2(200 / SPREAD_LOW) / (TABLE_COUNT - 1)
 """Table 63 has a standard deviation of 200 steps."""
 _LOGISTIC = math.sqrt(3.0) / math.pi  # logistic scale of unit standard deviation
 _FLOOR = 2.0**-FREQUENCY_BITS
+_TAIL = 1 / 64
+"""No symbol but +-1 is rarer than this share of its neighbour nearer to zero: where a narrow table
+is wrong, it is very wrong, and a logistic's tail would cost such a symbol 24 bits and an escape."""
+_ESCAPE = 1 / 4
+"""Likewise of the escape and the last symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,18 @@ class SymbolTables:
 
 
 def logistic_tables() -> SymbolTables:
-    """Tables of logistic distributions, the ones that `symbol_bits` trains for."""
+    """Tables of logistic distributions with fuller tails; `symbol_bits` trains for them."""
     radii, frequencies = [], []
     for index in range(TABLE_COUNT):
         scale = SPREAD_LOW * 2 ** (OCTAVES_PER_TABLE * index) * _LOGISTIC
         radius = max(2, math.ceil(11 * scale))  # beyond: 2 exp(-11) = 3e-5
         edges = np.arange(-radius, radius + 2) - 0.5
         cumulative = 0.5 * (1 + np.tanh(edges / (2 * scale)))
-        share = np.append(np.diff(cumulative), 2 * cumulative[0])
+        half = np.diff(cumulative)[radius:]  # of the symbols 0 to radius
+        for symbol in range(2, radius + 1):
+            half[symbol] = max(half[symbol], half[symbol - 1] * _TAIL)
+        escape = max(2 * cumulative[0], half[-1] * _ESCAPE)
+        share = np.concatenate([half[:0:-1], half, [escape]])
         spare = (1 << FREQUENCY_BITS) - len(share)
         table = 1 + np.floor(share / share.sum() * spare).astype(np.int64)
         table[radius] += (1 << FREQUENCY_BITS) - table.sum()

@@ -104,7 +104,7 @@ def _picture(
     )
     rows = _part(tensors, "qualities")
     qualities = QualityTables(
-        StepTables(rows["signal"], rows["mean"], rows["offset"]),
+        StepTables(rows["signal"], rows["offset"]),
         rows["hyper_value"],
         rows["hyper_index"],
         rows["features"],

@@ -41,6 +41,12 @@ class CodecSettings:
     """Whether the synthesis looks for counterparts by cross-attention."""
     entropy_context: bool = True
     """Whether the prior sees the partner's latents."""
+    residual: bool = False
+    """Whether channel alignment predicts from the partner alone: residual instead of conditional
+    coding (an ablation switch)."""
+    past: bool = False
+    """Whether every picture is coded given the same camera's frame before: weights of films, which
+    code no key frame."""
     random_start: bool = False
     """Random instead of transform-codec weights (an ablation switch)."""
 
@@ -60,6 +66,8 @@ class CodecSettings:
             partner_latent_channels=latents[other],
             channel_alignment=self.channel_alignment,
             spatial_alignment=self.spatial_alignment,
+            residual=self.residual,
+            past=self.past,
         )
 
     def entropy(self, modality: Modality) -> EntropySettings:
@@ -73,6 +81,7 @@ class CodecSettings:
             first_channels=mine // 4,
             width=self.entropy_width,
             partner_context=self.entropy_context,
+            past=self.past,
         )
 
     def to_json(self) -> str:

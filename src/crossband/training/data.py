@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from crossband.errors import TrainingError
 _VISIBLE = ("visible", "vis", "vi")
 _INFRARED = ("infrared", "ir", "thermal")
 _ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+_FILMS = "video"
+"""Pairs below a folder of this name are frames of films, one film a folder."""
 MAX_SHIFT = 16
 """Largest random shift of one modality against the other, in pixels."""
 UNREADABLE = (
@@ -241,9 +244,12 @@ class PictureStore:
         visible: list[npt.NDArray[np.uint8]] = []
         infrared: list[npt.NDArray[np.uint8]] = []
         self.groups: list[Group] = []
+        self.clips: list[range] = []
+        """Pairs that are the frames of one film, in their order."""
         self.visible_only: list[int] = []
         self.infrared_only: list[int] = []
         pairs: list[tuple[int, int]] = []
+        film = ""
         seen = _Seen()
         file_count = 0
         for source, share in shares.items():
@@ -281,6 +287,11 @@ class PictureStore:
                     self.visible_only.append(len(visible) - 1)
                 else:
                     pairs.append((len(visible) - 1, len(infrared) - 1))
+                    before, film = film, name.rpartition("/")[0]
+                    if _FILMS in film.split("/") and film == before:
+                        self.clips[-1] = range(self.clips[-1].start, len(pairs))
+                    elif _FILMS in film.split("/"):
+                        self.clips.append(range(len(pairs) - 1, len(pairs)))
             if len(pairs) > first:
                 self.groups.append(Group(share, first, len(pairs) - first))
         if len(seen.unreadable) > _MOST_UNREADABLE * file_count:
@@ -374,6 +385,10 @@ class Variation:
     """Of pairs whose infrared is scaled by 0.9 to 1.1."""
     jitter_share: float = 0.25
     """Of pairs whose infrared gets another contrast, brightness and gamma."""
+    colour_share: float = 0.0
+    """Of visible pictures that get another saturation, mostly a higher one."""
+    sharpen_share: float = 0.0
+    """Of visible pictures that are sharpened, as many cameras do."""
 
 
 class Sampler:
@@ -395,7 +410,7 @@ class Sampler:
         grid = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"))
         middle = (size - 1) / 2
         for i in range(count):
-            visible, infrared, related = self._pick()
+            visible, infrared, related = self.pick()
             offset, height, width = self.store.visible_at[visible]
             top = random.integers(0, height - size + 1)
             left = random.integers(0, width - size + 1)
@@ -415,11 +430,11 @@ class Sampler:
         vis = self.store.visible_bytes[self._to_device(visible_index)]
         ir = self._interpolated(places, rows, columns)
         return Batch(
-            vis.permute(0, 3, 1, 2).float() / 255,
+            self._processed(vis.permute(0, 3, 1, 2).float() / 255),
             self._jittered(ir / 255)[:, None],
         )
 
-    def _pick(self) -> tuple[int, int, bool]:
+    def pick(self) -> tuple[int, int, bool]:
         """Numbers of a visible and an infrared picture, and whether they belong together."""
         store, random = self.store, self.random
         group = store.groups[random.choice(len(store.groups), p=self.shares)]
@@ -458,6 +473,26 @@ class Sampler:
         lower = at(below, left) * (1 - across) + at(below, right) * across
         # Whole values, as a camera would deliver.
         return torch.round(upper * (1 - down) + lower * down)
+
+    def _processed(self, visible: Tensor) -> Tensor:
+        """Another camera's colours and sharpening for some of the crops."""
+        count, random, vary = len(visible), self.random, self.variation
+        if not vary.colour_share and not vary.sharpen_share:
+            return visible
+        coloured = random.random(count) < vary.colour_share
+        saturation = np.where(coloured, np.exp(random.uniform(-0.3, 1.0, count)), 1.0)
+        sharpened = random.random(count) < vary.sharpen_share
+        amount = np.where(sharpened, random.uniform(0.3, 2.0, count), 0.0)
+        saturation_t, amount_t = (
+            self._to_device(values).float()[:, None, None, None] for values in (saturation, amount)
+        )
+        gray = visible.mean(1, keepdim=True)
+        varied = gray + (visible - gray) * saturation_t
+        around = F.avg_pool2d(F.pad(varied, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        varied = varied + (varied - around) * amount_t
+        varied = torch.round(varied.clamp(0, 1) * 255) / 255
+        chosen = self._to_device(coloured | sharpened)[:, None, None, None]
+        return torch.where(chosen, varied, visible)
 
     def _jittered(self, infrared: Tensor) -> Tensor:
         """Another camera's gain for some of the crops."""

@@ -139,7 +139,6 @@ def _picture(network: TrainablePicture) -> dict[str, Tensor]:
     gain = entropy.hyper_gain(entropy.hyper_log_gain.rows())
     found |= {
         "qualities.signal": steps.signal,
-        "qualities.mean": steps.mean,
         "qualities.offset": steps.offset,
         "qualities.hyper_value": torch.round(UNIT * 2**HYPER_VALUE_BITS / gain).int(),
         "qualities.hyper_index": _index(entropy, entropy.hyper_index.rows()),

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,9 +21,10 @@ from crossband.entropy.arithmetic import SIGNAL
 from crossband.errors import TrainingError
 from crossband.pair import Modality
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
-from crossband.training.data import PictureStore, Sampler
+from crossband.training.clips import ClipSampler
+from crossband.training.data import Batch, PictureStore, Sampler
 from crossband.training.muon import Muon, is_matrix
-from crossband.training.network import CodedPicture, TrainableCodec
+from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
 from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
 from crossband.training.run_log import append_row
@@ -108,13 +109,20 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.codec = TrainableCodec(recipe.codec).to(device)
         to_channels_last(self.codec)
-        self.validation = validation_set(data, recipe.validation_sources)
+        self.validation = validation_set(data, recipe.validation_sources, frames=recipe.frames)
         self.store = PictureStore(
             data, recipe.sources, split="train", smallest=recipe.crop, device=device
         )
         self.sampler = Sampler(
             self.store, size=recipe.crop, variation=recipe.variation, seed=recipe.seed
         )
+        self.clips: ClipSampler | None = None
+        self.key_codec: TrainableCodec | None = None
+        if recipe.frames > 1:
+            self.clips = ClipSampler(self.sampler, frames=recipe.frames, motion=recipe.motion)
+            key_codec = starting_codec(recipe.key_weights, replace(recipe.codec, past=False))
+            to_channels_last(key_codec)
+            self.key_codec = key_codec.to(device).requires_grad_(False)
         self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
         self.seconds = self._validated_seconds = 0.0
         if state is None:
@@ -189,6 +197,8 @@ class Run:
                 entropy.calibrate(spreads[modality], spreads[modality.partner])
             elif entropy.lacks_partner_scales():
                 entropy.calibrate_partner(spreads[modality.partner])
+            if entropy.lacks_past_scales():
+                entropy.calibrate_past(spreads[modality])
             if new or entropy.hyper_is_dead(latents[modality], quality[:1]):
                 entropy.calibrate_hyper(latents[modality], quality[:1])
 
@@ -287,10 +297,13 @@ class Run:
         for network in (self.codec.visible, self.codec.infrared):
             network.entropy.imitate_integers(imitate)
             network.entropy.hyper_charge = charge
-        batch = self.sampler.draw(recipe.batch)
+        if self.clips is None:
+            frames = [self._mine(self.sampler.draw(recipe.batch))]
+        else:
+            frames = [self._mine(frame) for frame in self.clips.draw(recipe.batch)]
         span = recipe.quality_high + 1 - recipe.quality_low
-        drawn = np.floor(random.random(recipe.batch) ** recipe.quality_bias * span)
-        quality = torch.from_numpy(recipe.quality_low + drawn.astype(np.int64))[part]
+        indices = np.floor(random.random(recipe.batch) ** recipe.quality_bias * span)
+        quality = torch.from_numpy(recipe.quality_low + indices.astype(np.int64))[part]
         quality = quality.to(self.device)
         alone = bool(random.random() < recipe.alone_share)
         order = (Modality.INFRARED, Modality.VISIBLE)
@@ -298,35 +311,29 @@ class Run:
             order = (Modality.VISIBLE, Modality.INFRARED)
         present = torch.from_numpy(random.random(recipe.batch) >= recipe.dropout)[part]
         present = present.float().to(self.device)
-        visible = batch.visible[part].contiguous(memory_format=torch.channels_last)
-        infrared = batch.infrared[part].contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device, torch.bfloat16):
-            coded = self.codec(
-                visible, infrared, quality, order=order, present=present, alone=alone
-            )
-        weight = lagrangian(quality)
-        balance = (weight / _MIDDLE_LAGRANGIAN) ** -recipe.rate_balance
-        pixels = recipe.crop**2
-        loss = torch.zeros((), device=self.device)
-        bpp = torch.zeros((), device=self.device)
-        psnr = torch.zeros((), device=self.device)
-        hyper = torch.zeros((), device=self.device)
-        for one, true, share in (
-            (coded.visible, visible, recipe.visible_weight),
-            (coded.infrared, infrared, recipe.infrared_weight),
-        ):
-            rate = self._bits(one) / pixels
-            error = (one.picture - true).square().mean((1, 2, 3))
-            cost = rate + weight * 255**2 * error
-            # A small cost is as hard to halve as a large one, and BD-rate counts it as much.
-            relative = torch.log(cost + _COST_FLOOR)
-            loss = loss + share * torch.lerp(balance * cost, relative, recipe.log_share).mean()
-            bpp = bpp + rate.detach().mean()
-            hyper = hyper + one.hyper_bits.detach().mean() / pixels
-            psnr = psnr - 5 * torch.log10(error.detach().clamp(min=1e-9)).mean()
+        before: CodedPair | None = None
+        if self.key_codec is not None:
+            with torch.no_grad(), torch.autocast(self.device, torch.bfloat16):
+                key = frames.pop(0)
+                before = self.key_codec(key.visible, key.infrared, quality, noise=False)
         self.codec.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        seen = torch.stack([loss.detach(), bpp, psnr, hyper])
+        losses, told = [], []
+        for frame in frames:
+            with torch.autocast(self.device, torch.bfloat16):
+                before = self.codec(
+                    frame.visible,
+                    frame.infrared,
+                    quality,
+                    order=order,
+                    present=present,
+                    alone=alone,
+                    past=before,
+                )
+            loss, numbers = self._loss(before, frame, quality)
+            losses.append(loss)
+            told.append(numbers)
+        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        seen = torch.stack(told).mean(0)
         self.processes.average(
             [seen, *(p.grad for p in self.codec.parameters() if p.grad is not None)]
         )
@@ -350,6 +357,39 @@ class Run:
         self.step_number += 1
         mean_loss, rate, quality_db, side = seen.tolist()
         return StepResult(mean_loss, rate, quality_db, side / rate, finite)
+
+    def _mine(self, batch: Batch) -> Batch:
+        """This process's part of a batch, as the networks take it."""
+        part = self.processes.part
+        return Batch(
+            batch.visible[part].contiguous(memory_format=torch.channels_last),
+            batch.infrared[part].contiguous(memory_format=torch.channels_last),
+        )
+
+    def _loss(self, coded: CodedPair, frame: Batch, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of both pictures; with it, its value, bits a pixel, PSNR and hyper-latents."""
+        recipe = self.recipe
+        weight = lagrangian(quality)
+        balance = (weight / _MIDDLE_LAGRANGIAN) ** -recipe.rate_balance
+        pixels = recipe.crop**2
+        loss = torch.zeros((), device=self.device)
+        bpp = torch.zeros((), device=self.device)
+        psnr = torch.zeros((), device=self.device)
+        hyper = torch.zeros((), device=self.device)
+        for one, true, share in (
+            (coded.visible, frame.visible, recipe.visible_weight),
+            (coded.infrared, frame.infrared, recipe.infrared_weight),
+        ):
+            rate = self._bits(one) / pixels
+            error = (one.picture - true).square().mean((1, 2, 3))
+            cost = rate + weight * 255**2 * error
+            # A small cost is as hard to halve as a large one, and BD-rate counts it as much.
+            relative = torch.log(cost + _COST_FLOOR)
+            loss = loss + share * torch.lerp(balance * cost, relative, recipe.log_share).mean()
+            bpp = bpp + rate.detach().mean()
+            hyper = hyper + one.hyper_bits.detach().mean() / pixels
+            psnr = psnr - 5 * torch.log10(error.detach().clamp(min=1e-9)).mean()
+        return loss, torch.stack([loss.detach(), bpp, psnr, hyper])
 
     def _bits(self, one: CodedPicture) -> Tensor:
         return one.bits + self.recipe.coefficient_share * one.coefficient_bits
@@ -438,6 +478,7 @@ class Run:
                 self.device,
                 qualities=QUALITIES,
                 stopped=lambda: self._stop,
+                key_codec=self.key_codec,
             )
             if self._stop:
                 return

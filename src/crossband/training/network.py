@@ -48,11 +48,14 @@ class TrainablePicture(nn.Module):
         present: Tensor | None,
         *,
         noise: bool,
+        past: CodedPicture | None = None,
     ) -> CodedPicture:
         """Codes a batch, given the partner's coded pictures where `present` (batch,) is 1.
 
-        Sides must be multiples of 16, the partner's grid the same.
+        Weights of films also need the coded pictures of the same camera's frame before. Sides
+        must be multiples of 16, all grids the same.
         """
+        before = None if past is None else past.features
         transforms = self.transforms
         step = transforms.step(quality_index)
         features = transforms.analysis.features(picture, quality_index)
@@ -65,7 +68,7 @@ class TrainablePicture(nn.Module):
             wanted = transforms.alignment.coefficients(features, seen.eighth)
             coefficients = wanted + (torch.round(wanted) - wanted).detach()
             context = transforms.alignment(seen.eighth, coefficients)
-        latents = transforms.analysis(features, context, mask)
+        latents = transforms.analysis(features, context, mask, before)
         estimate = self.entropy.estimate(
             latents,
             step,
@@ -73,10 +76,11 @@ class TrainablePicture(nn.Module):
             partner=None if partner is None else partner.signal,
             coefficients=coefficients,
             present=present,
+            past=None if past is None else past.signal,
             noise=noise,
         )
         decoded = estimate.latents * step[:, :, None, None]
-        shown, own = transforms.synthesis(decoded, quality_index, seen, context, mask)
+        shown, own = transforms.synthesis(decoded, quality_index, seen, context, mask, before)
         signal = (decoded * SIGNAL).permute(0, 2, 3, 1)
         return CodedPicture(
             bits=estimate.bits,
@@ -94,6 +98,10 @@ class CodedPair:
 
     visible: CodedPicture
     infrared: CodedPicture
+
+    def get(self, modality: Modality) -> CodedPicture:
+        """The picture of one camera."""
+        return self.visible if modality is Modality.VISIBLE else self.infrared
 
 
 class TrainableCodec(nn.Module):
@@ -119,6 +127,7 @@ class TrainableCodec(nn.Module):
         present: Tensor | None = None,
         alone: bool = False,
         noise: bool = True,
+        past: CodedPair | None = None,
     ) -> CodedPair:
         """Codes pairs in the given order.
 
@@ -130,12 +139,22 @@ class TrainableCodec(nn.Module):
             present: (batch,), 0 where the second picture must do without the first.
             alone: code both without context.
             noise: noise instead of rounding for the rate (training).
+            past: the frame before, which weights of films need.
         """
+        assert (past is not None) == self.settings.past
         pictures = {Modality.VISIBLE: visible, Modality.INFRARED: infrared}
         networks = {Modality.VISIBLE: self.visible, Modality.INFRARED: self.infrared}
-        first = networks[order[0]](pictures[order[0]], quality_index, None, None, noise=noise)
+        before = {each: None if past is None else past.get(each) for each in Modality}
+        first = networks[order[0]](
+            pictures[order[0]], quality_index, None, None, noise=noise, past=before[order[0]]
+        )
         second = networks[order[1]](
-            pictures[order[1]], quality_index, None if alone else first, present, noise=noise
+            pictures[order[1]],
+            quality_index,
+            None if alone else first,
+            present,
+            noise=noise,
+            past=before[order[1]],
         )
         coded = {order[0]: first, order[1]: second}
         return CodedPair(coded[Modality.VISIBLE], coded[Modality.INFRARED])

@@ -13,12 +13,14 @@ from typing import Any
 
 from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
+from crossband.training.clips import Motion
 from crossband.training.data import Variation
 
 _ALLOWED: dict[str, tuple[float, float]] = {
     "steps": (1, math.inf),
     "batch": (1, math.inf),
     "crop": (64, math.inf),
+    "frames": (1, math.inf),
     "learning_rate": (0, math.inf),
     "prior_share": (0, math.inf),
     "started_share": (0, math.inf),
@@ -60,6 +62,10 @@ class Recipe:
     """Crops a step."""
     crop: int = 128
     """Pixels a side, a multiple of 64."""
+    frames: int = 1
+    """Of a clip; 1: pairs. The first is a key frame, which other weights code."""
+    key_weights: str = "base"
+    """What codes the key frames of clips: as for `--from`."""
     learning_rate: float = 3.0e-3
     """Peak; 1.2e-3 needed 12 % more bits after 300 steps, 4e-3 broke at step 1,450."""
     prior_share: float = 1.7
@@ -114,6 +120,8 @@ class Recipe:
     """Source folders and how many pictures of their val split are measured."""
     variation: Variation = field(default_factory=Variation)
     """How crops are varied."""
+    motion: Motion = field(default_factory=Motion)
+    """How clips move."""
     codec: CodecSettings = field(default_factory=CodecSettings)
     """The network's shape."""
 
@@ -124,6 +132,11 @@ class Recipe:
                 raise TrainingError(f"{key} is {value:g}; allowed are {allowed}")
         if self.crop % 64:
             raise TrainingError(f"crop is {self.crop}; allowed are multiples of 64: try 128")
+        if self.codec.past != (self.frames > 1):
+            raise TrainingError(
+                f"codec.past is {str(self.codec.past).lower()} and frames is {self.frames};"
+                " weights of films need past = true and 2 frames or more, all others neither"
+            )
         if self.quality_low > self.quality_high:
             raise TrainingError(
                 f"qualities are {self.quality_low} to {self.quality_high}; the first must not be"
@@ -174,13 +187,16 @@ def recipe_from_mapping(values: dict[str, object], where: str) -> Recipe:
     """
     values = dict(values)
     variation = _table(values, "variation", where)
+    motion = _table(values, "motion", where)
     codec = _table(values, "codec", where)
     try:
         _check_kinds(values, Recipe.__dataclass_fields__, "")
         _check_kinds(variation, Variation.__dataclass_fields__, "variation.")
+        _check_kinds(motion, Motion.__dataclass_fields__, "motion.")
         return Recipe(
             **values,  # type: ignore[arg-type]
             variation=Variation(**variation),
+            motion=Motion(**motion),
             codec=CodecSettings.from_mapping(codec),
         )
     except TrainingError as error:

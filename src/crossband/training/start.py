@@ -25,9 +25,12 @@ from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of
 from crossband.training.export import KNOT_TABLES
 from crossband.training.network import TrainableCodec, TrainablePicture
 
-SWITCHES = ("channel_alignment", "spatial_alignment", "entropy_context", "random_start")
-"""Settings in which weights and recipe may differ: which cross-modal branches there are, and how
-the training of the weights began."""
+SWITCHES = (
+    *("channel_alignment", "spatial_alignment", "entropy_context"),
+    *("residual", "past", "random_start"),
+)
+"""Settings in which weights and recipe may differ: which branches of the partner and of the frame
+before there are, what they see, and how the training of the weights began."""
 
 
 def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec:

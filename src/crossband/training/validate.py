@@ -13,8 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crossband.training.data import UNREADABLE, find_pairs, read_infrared, read_visible
-from crossband.training.network import TrainableCodec
+from crossband.training.data import (
+    UNREADABLE,
+    PictureFiles,
+    find_pairs,
+    read_infrared,
+    read_visible,
+)
+from crossband.training.network import CodedPair, TrainableCodec
 
 QUALITIES = (4, 10, 16, 24, 40)
 """Indices measured: most between 28 and 38 dB, where the comparisons are made."""
@@ -36,13 +42,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class ValidationPair:
-    """One whole pair of equal sizes, as bytes."""
+    """One whole pair of equal sizes, as bytes; or the first frames of a film."""
 
     source: str
     visible: Tensor
-    """(1, 3, height, width)."""
+    """(frames, 3, height, width)."""
     infrared: Tensor
-    """(1, 1, height, width)."""
+    """(frames, 1, height, width)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,13 @@ class ValidationSet:
     notes: tuple[str, ...]
 
 
-def validation_set(root: Path, sources: dict[str, int]) -> ValidationSet:
+def validation_set(root: Path, sources: dict[str, int], *, frames: int = 1) -> ValidationSet:
     """Evenly spread pairs of the val splits.
 
     Args:
         root: folder of the sources.
         sources: how many pairs of each.
+        frames: from each of these on, files that follow it in the same folder; fewer at its end.
 
     Raises:
         TrainingError: a source that is no folder.
@@ -69,24 +76,32 @@ def validation_set(root: Path, sources: dict[str, int]) -> ValidationSet:
         if not files:
             notes.append(f"{root / source} has no val pair; it is not measured")
         for number in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int):
-            each = files[number]
-            assert each.visible is not None and each.infrared is not None
+            each, folder = files[number], files[number].name.rpartition("/")[0]
+            following = files[number : number + frames]
+            film = [one for one in following if one.name.rpartition("/")[0] == folder]
+            if len(film) == 1 < frames:
+                notes.append(f"val pair {source}/{each.name} ends its film: left out")
+                continue
             try:
-                visible, infrared = read_visible(each.visible), read_infrared(each.infrared)
+                read = [_read(one) for one in film]
             except UNREADABLE as error:
                 notes.append(f"val pair {source}/{each.name} cannot be read ({error}): left out")
                 continue
-            if visible.shape[:2] != infrared.shape:
+            if len({picture.shape[-2:] for pair in read for picture in pair}) > 1:
                 notes.append(f"val pair {source}/{each.name} has two sizes: left out")
                 continue
-            pairs.append(
-                ValidationPair(
-                    source,
-                    torch.from_numpy(visible.copy()).permute(2, 0, 1)[None],
-                    torch.from_numpy(infrared.copy())[None, None],
-                )
-            )
+            visible, infrared = (torch.stack(camera) for camera in zip(*read, strict=True))
+            pairs.append(ValidationPair(source, visible, infrared))
     return ValidationSet(tuple(pairs), tuple(notes))
+
+
+def _read(files: PictureFiles) -> tuple[Tensor, Tensor]:
+    """Bytes (3, height, width) and (1, height, width)."""
+    assert files.visible is not None and files.infrared is not None
+    visible, infrared = read_visible(files.visible), read_infrared(files.infrared)
+    return torch.from_numpy(visible.copy()).permute(2, 0, 1), torch.from_numpy(infrared.copy())[
+        None
+    ]
 
 
 def _padded(picture: Tensor, device: str) -> Tensor:
@@ -103,6 +118,7 @@ def measure(
     *,
     qualities: tuple[int, ...],
     stopped: Callable[[], bool] = lambda: False,
+    key_codec: TrainableCodec | None = None,
 ) -> list[Point]:
     """Estimated rate (rounded latents) and PSNR of the rounded 8-bit output.
 
@@ -112,28 +128,48 @@ def measure(
         device: where the codec is.
         qualities: indices, 0 to 63.
         stopped: asked before each pair; once it says yes, nothing is given back.
+        key_codec: what codes the first frames where `codec` is one of films; these do not count.
     """
     points: dict[tuple[str, str, int], list[tuple[float, ...]]] = {}
     for pair in pairs:
         if stopped():
             return []
-        visible, infrared = _padded(pair.visible, device), _padded(pair.infrared, device)
-        height, width = pair.visible.shape[-2:]
         for index in qualities:
-            quality = torch.tensor([index], device=device)
             for mode in ("joint", "alone"):
-                coded = codec(visible, infrared, quality, alone=mode == "alone", noise=False)
-                row = []
-                for one in (coded.visible, coded.infrared):
-                    bits = float(one.bits + one.coefficient_bits)
-                    row.append(bits / (height * width))
-                for one, true in ((coded.visible, visible), (coded.infrared, infrared)):
-                    row.append(_psnr(one.picture, true, height, width))
-                points.setdefault((pair.source, mode, index), []).append(tuple(row))
+                rows = points.setdefault((pair.source, mode, index), [])
+                rows += _coded(codec, key_codec, pair, index, device, alone=mode == "alone")
     return [
         Point(*key, *(float(np.mean(column)) for column in zip(*rows, strict=True)))
         for key, rows in points.items()
     ]
+
+
+def _coded(
+    codec: TrainableCodec,
+    key_codec: TrainableCodec | None,
+    pair: ValidationPair,
+    index: int,
+    device: str,
+    *,
+    alone: bool,
+) -> list[tuple[float, ...]]:
+    """Rates and PSNRs of a pair, or of each frame of a film but its first."""
+    height, width = pair.visible.shape[-2:]
+    quality = torch.tensor([index], device=device)
+    found: list[tuple[float, ...]] = []
+    before: CodedPair | None = None
+    for number in range(len(pair.visible)):
+        visible = _padded(pair.visible[number : number + 1], device)
+        infrared = _padded(pair.infrared[number : number + 1], device)
+        if key_codec is not None and before is None:
+            before = key_codec(visible, infrared, quality, alone=alone, noise=False)
+            continue
+        coded = codec(visible, infrared, quality, alone=alone, noise=False, past=before)
+        both = ((coded.visible, visible), (coded.infrared, infrared))
+        rates = [float(one.bits + one.coefficient_bits) / (height * width) for one, _ in both]
+        found.append((*rates, *(_psnr(one.picture, true, height, width) for one, true in both)))
+        before = coded if key_codec is not None else None
+    return found
 
 
 def _psnr(shown: Tensor, true: Tensor, height: int, width: int) -> float:

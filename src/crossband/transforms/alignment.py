@@ -52,19 +52,45 @@ class ChannelAlignment(nn.Module):
 
 
 class ContextBranch(nn.Module):
-    """Adds what the aligned partner features say about the current ones; starts by adding zero."""
+    """Adds what the aligned partner features say about the current ones; starts by adding zero.
 
-    def __init__(self, channels: int, context_channels: int) -> None:
+    With `residual` it sees zeros in place of the current features: what it adds is a prediction
+    from the partner alone, which the analysis can take away and the synthesis put back.
+    """
+
+    def __init__(self, channels: int, context_channels: int, *, residual: bool = False) -> None:
         super().__init__()
+        self.residual = residual
         self.enter = Pointwise(channels + context_channels, channels)
         self.mix = Depthwise(channels)
         self.leave = Pointwise(channels, channels, start_at_zero=True)
 
     def forward(self, features: Tensor, context: Tensor, present: Tensor) -> Tensor:
         """Features with the branch added where `present` (batch, 1, 1, 1) is 1."""
-        joined = torch.cat([features, context.to(features.dtype)], 1)
+        seen = torch.zeros_like(features) if self.residual else features
+        joined = torch.cat([seen, context.to(features.dtype)], 1)
         branch: Tensor = self.leave(self.mix(F.leaky_relu(self.enter(joined), 0.1)))
         return features + branch * present.to(branch.dtype)
+
+
+class PastBranch(nn.Module):
+    """Adds what the features of the frame before say: starts by adding zero.
+
+    Cross-attention finds what moved by up to 32 px, without optical flow; the context branch
+    takes what stood still.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.moved = SpatialAlignment(channels, channels, window=8, reach=4)
+        self.still = ContextBranch(channels, channels)
+
+    def forward(self, features: Tensor, past: Tensor) -> Tensor:
+        """Features at 1/8 resolution given those of the frame before, of the same shape."""
+        there = features.new_ones(1, 1, 1, 1)
+        features = self.moved(features, past, there)
+        found: Tensor = self.still(features, past, there)
+        return found
 
 
 class SpatialAlignment(nn.Module):

@@ -10,7 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crossband.transforms.alignment import ChannelAlignment, ContextBranch, SpatialAlignment
+from crossband.transforms.alignment import (
+    ChannelAlignment,
+    ContextBranch,
+    PastBranch,
+    SpatialAlignment,
+)
 from crossband.transforms.blocks import GatedBlock, Pointwise
 from crossband.transforms.quality import QualityGain, base_step
 from crossband.transforms.settings import TransformSettings
@@ -68,8 +73,11 @@ class Analysis(nn.Module):
         first = settings.analysis_blocks // 2
         self.before = nn.ModuleList(GatedBlock(wide) for _ in range(first))
         self.context = (
-            ContextBranch(wide, settings.alignment_channels) if settings.channel_alignment else None
+            ContextBranch(wide, settings.alignment_channels, residual=settings.residual)
+            if settings.channel_alignment
+            else None
         )
+        self.past = PastBranch(wide) if settings.past else None
         self.after = nn.ModuleList(
             GatedBlock(wide) for _ in range(settings.analysis_blocks - first)
         )
@@ -97,14 +105,23 @@ class Analysis(nn.Module):
             features = block(features)
         return features
 
-    def forward(self, features: Tensor, context: Tensor | None, present: Tensor) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        context: Tensor | None,
+        present: Tensor,
+        past: SynthesisFeatures | None = None,
+    ) -> Tensor:
         """Latents in sample units (an orthonormal transform's), not divided by the step.
 
         Args:
             features: what `features` gave.
             context: the aligned partner features at 1/8 resolution, or None.
             present: (batch, 1, 1, 1), 0 where the partner is missing.
+            past: what the synthesis of the same camera's frame before gave; weights of films only.
         """
+        if past is not None and self.past is not None:
+            features = self.past(features, past.eighth)
         if context is not None and self.context is not None:
             features = self.context(features, context, present)
         for block in self.after:
@@ -139,8 +156,11 @@ class Synthesis(nn.Module):
         self.gain = QualityGain(wide)
         self.tail = Pointwise(wide, 64 * settings.picture_channels)
         self.context = (
-            ContextBranch(wide, settings.alignment_channels) if settings.channel_alignment else None
+            ContextBranch(wide, settings.alignment_channels, residual=settings.residual)
+            if settings.channel_alignment
+            else None
         )
+        self.past = PastBranch(wide) if settings.past else None
         spatial = settings.spatial_alignment
         # 4 + 2 * 4 positions of 16 px and 8 + 2 * 4 of 8 px: reaches of 64 and 32 px.
         self.look_deep = (
@@ -166,6 +186,7 @@ class Synthesis(nn.Module):
         partner: SynthesisFeatures | None,
         context: Tensor | None,
         present: Tensor,
+        past: SynthesisFeatures | None = None,
     ) -> tuple[Tensor, SynthesisFeatures]:
         """The picture with samples near 0 to 1 (not clamped), and its features.
 
@@ -175,6 +196,7 @@ class Synthesis(nn.Module):
             partner: the partner's features on this picture's grid, or None.
             context: its aligned features at 1/8 resolution, or None.
             present: (batch, 1, 1, 1), 0 where the partner is missing.
+            past: what the same camera's frame before gave; weights of films only.
         """
         features: Tensor = self.head(latents)
         for block in self.deep:
@@ -185,6 +207,8 @@ class Synthesis(nn.Module):
         features = F.pixel_shuffle(self.up(features), 2)
         for block in self.before:
             features = block(features)
+        if past is not None and self.past is not None:
+            features = self.past(features, past.eighth)
         if partner is not None and self.look_wide is not None:
             features = self.look_wide(features, partner.eighth, present)
         if context is not None and self.context is not None:

@@ -43,6 +43,11 @@ class TransformSettings:
     """Whether the scaled and shifted partner features are context (an ablation switch)."""
     spatial_alignment: bool = True
     """Whether cross-attention to the partner's features is context (an ablation switch)."""
+    residual: bool = False
+    """Whether the scaled and shifted partner features are used without seeing the current ones:
+    residual instead of conditional coding (an ablation switch)."""
+    past: bool = False
+    """Whether the features of the same camera's frame before are context (films)."""
 
     def __post_init__(self) -> None:
         if self.latent_channels > 4 * min(self.eighth_channels, 64 * self.picture_channels):
