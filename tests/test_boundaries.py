@@ -146,9 +146,12 @@ def test_importing_crossband_takes_less_than_0_3_seconds() -> None:
 
 def test_public_names_are_these_and_no_others() -> None:
     assert sorted(crossband.__all__) == [
+        "Camera",
         "Clip",
         "CorruptStream",
         "CrossbandError",
+        "Film",
+        "Frame",
         "InputError",
         "MissingPicture",
         "MissingWeights",
@@ -163,11 +166,13 @@ def test_public_names_are_these_and_no_others() -> None:
         "TargetUnreachable",
         "TrainingError",
         "UnsupportedVersion",
+        "Writer",
         "__version__",
         "decode",
         "encode",
         "info",
         "load",
+        "open",
     ]
     assert all(hasattr(crossband, name) for name in crossband.__all__)
 

@@ -30,18 +30,25 @@ from crossband.errors import (
     TrainingError,
     UnsupportedVersion,
 )
-from crossband.pair import Clip, Modality, Pair, Raster
+from crossband.pair import Camera, Clip, Frame, Modality, Pair, Raster
 
 if TYPE_CHECKING:
+    import os
+    from typing import BinaryIO
+
     from crossband.codec import Codec
     from crossband.container import PairFile
+    from crossband.film import Film, PairCodec, Writer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Camera",
     "Clip",
     "CorruptStream",
     "CrossbandError",
+    "Film",
+    "Frame",
     "InputError",
     "MissingPicture",
     "MissingWeights",
@@ -56,11 +63,13 @@ __all__ = [
     "TargetUnreachable",
     "TrainingError",
     "UnsupportedVersion",
+    "Writer",
     "__version__",
     "decode",
     "encode",
     "info",
     "load",
+    "open",
 ]
 
 
@@ -118,6 +127,36 @@ def load(name: str = "base") -> Codec:
     from crossband.codec import load as load_codec
 
     return load_codec(name)
+
+
+def open(
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    only: Modality | None = None,
+    codec: PairCodec | None = None,
+) -> Film:
+    """A film that is read and decoded where it is looked at; `Writer` makes films.
+
+    Args:
+        source: a path, or a binary file that can seek (it stays open).
+        only: decode these pictures and leave the others None.
+        codec: what `load` gave; the weights that the film names if not given.
+
+    Raises:
+        SourceError: the file is not there or cannot be read.
+        StreamError: it is no film, of a newer version, or its header is damaged.
+    """
+    from crossband.film import open_film
+
+    return open_film(source, only=only, codec=codec)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Film", "Writer"):  # what they need takes longer to import than all of this
+        from crossband import film
+
+        return getattr(film, name)
+    raise AttributeError(f"module 'crossband' has no attribute '{name}'")
 
 
 @lru_cache(maxsize=1)

@@ -143,6 +143,91 @@ class Pair:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What all pictures of one camera share in a film.
+
+    Raises:
+        PictureError: a value that no raster of the modality can have.
+    """
+
+    modality: Modality
+    height: int
+    """Rows, 1 to 65,535."""
+    width: int
+    """Columns, 1 to 65,535."""
+    channels: int = 1
+    """1, or 3 for RGB; infrared has 1."""
+    sample_bytes: int = 1
+    """1 or 2; visible has 1."""
+    bit_depth: int = 8
+    """Bits in use, 1 to 8 times `sample_bytes`."""
+
+    def __post_init__(self) -> None:
+        infrared = self.modality is Modality.INFRARED
+        name = f"{self.modality.value} camera"
+        if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
+            raise PictureError(
+                f"{name} has {self.width}x{self.height} pixels; each side must be 1 to {MAX_SIDE:,}"
+            )
+        if self.channels not in ((1,) if infrared else (1, 3)):
+            raise PictureError(
+                f"{name} has {self.channels} channels; {'1 is' if infrared else '1 and 3 are'}"
+                " allowed"
+            )
+        if self.sample_bytes not in ((1, 2) if infrared else (1,)):
+            raise PictureError(
+                f"{name} has samples of {self.sample_bytes} bytes;"
+                f" {'1 and 2 are' if infrared else '1 is'} allowed"
+            )
+        if not 1 <= self.bit_depth <= 8 * self.sample_bytes:
+            raise PictureError(
+                f"{name} has bit depth {self.bit_depth}; samples of {self.sample_bytes} bytes hold"
+                f" 1 to {8 * self.sample_bytes}"
+            )
+
+    @classmethod
+    def of(cls, raster: Raster, modality: Modality) -> Camera:
+        """The camera that such a picture comes from."""
+        return cls(
+            modality,
+            raster.height,
+            raster.width,
+            raster.channels,
+            int(raster.samples.dtype.itemsize),
+            raster.bit_depth,
+        )
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
+
+    def __str__(self) -> str:
+        kind = "RGB" if self.channels == 3 else "1 channel"
+        bytes_ = ", 2 bytes each" if self.sample_bytes == 2 and self.bit_depth <= 8 else ""
+        return f"{self.width}x{self.height}, {kind}, {self.bit_depth} bits{bytes_}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A pair and when it was seen.
+
+    Raises:
+        PictureError: the time is negative.
+    """
+
+    pair: Pair
+    timestamp_us: int
+    """Microseconds on the clock of the cameras."""
+
+    def __post_init__(self) -> None:
+        if self.timestamp_us < 0:
+            raise PictureError(
+                f"the frame's time is {self.timestamp_us} us; 0 and later are allowed"
+            )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """Pairs of one scene in order of time.

@@ -307,9 +307,15 @@ ATTACKS = (
     # Kinds of a later day.
     Attack(
         "unknown-critical",
-        file(record(0x02, b"frames"), INFRARED_LAST),
+        file(record(0x15, b"frames"), INFRARED_LAST),
         "UnsupportedVersion",
-        "kind 0x02",
+        "kind 0x15",
+    ),
+    Attack(
+        "film-record",
+        file(record(0x02, b"frames"), INFRARED_LAST),
+        "CorruptStream",
+        "is a film, not a pair",
     ),
     Attack("kind-0", file(record(0x00, b""), INFRARED_LAST), "UnsupportedVersion", "kind 0x00"),
     Attack("only-unknown", file(record(0x55 | LAST, b"?")), "CorruptStream", "0 pictures"),

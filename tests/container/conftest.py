@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from crossband.container import PairFile, PictureRecord
-from crossband.pair import Modality
+from crossband.container import FilmHeader, FrameRecord, PairFile, PictureRecord
+from crossband.pair import Camera, Modality
 
 
 @pytest.fixture
@@ -55,3 +57,24 @@ def example(infrared: PictureRecord, visible: PictureRecord) -> PairFile:
         records=(infrared, visible),
         timestamp_us=1_700_000_000_000_000,
     )
+
+
+@pytest.fixture
+def film_header() -> FilmHeader:
+    """The film of docs/format.md §14."""
+    return FilmHeader(
+        bytes(range(0xA0, 0xA8)),
+        (
+            Camera(Modality.VISIBLE, 120, 160, channels=3),
+            Camera(Modality.INFRARED, 120, 160, sample_bytes=2, bit_depth=14),
+        ),
+    )
+
+
+@pytest.fixture
+def film_frames(infrared: PictureRecord, visible: PictureRecord) -> list[FrameRecord]:
+    """Its two frames: a pair, and an infrared picture while the visible camera is silent."""
+    return [
+        FrameRecord(0, (infrared, visible)),
+        FrameRecord(33_333, (replace(infrared, low=0, high=16_383, stream=b"ALONE"),)),
+    ]

@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from crossband.container import framing, pack, pair_file, picture, unpack
+from crossband.container import (
+    FilmHeader,
+    FilmWriter,
+    FrameRecord,
+    film,
+    framing,
+    pack,
+    pair_file,
+    picture,
+    unpack,
+)
 from crossband.pair import MAX_SIDE
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
@@ -61,6 +72,32 @@ def test_the_table_of_the_example_covers_every_byte_in_order(page, example):
     assert position == len(data)
 
 
+def film_bytes(header: FilmHeader, frames: list[FrameRecord]) -> bytes:
+    file = io.BytesIO()
+    writer = FilmWriter(file, header)
+    for frame in frames:
+        writer.write(frame)
+    writer.close()
+    return file.getvalue()
+
+
+def test_the_film_of_the_page_is_what_the_code_writes(page, film_header, film_frames):
+    block = re.search(r"```film\n(.*?)\n```", page, re.DOTALL)
+    expected = dump(film_bytes(film_header, film_frames))
+    assert block is not None and block[1] == expected, f"put this on the page:\n{expected}"
+
+
+def test_the_table_of_the_film_covers_every_byte_in_order(page, film_header, film_frames):
+    data = film_bytes(film_header, film_frames)
+    rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)` \|", page.split("```film", 1)[1], re.MULTILINE)
+    position = 0
+    for offset, text in rows:
+        piece = bytes.fromhex(text)
+        assert (int(offset), data[position : position + len(piece)]) == (position, piece)
+        position += len(piece)
+    assert position == len(data)
+
+
 def test_the_checksums_of_the_example_follow_from_the_rule_of_the_page(example):
     data = pack(example)
     assert crc32c_by_the_page(b"123456789") == 0xE306_9283
@@ -82,6 +119,9 @@ def test_the_checksums_of_the_example_follow_from_the_rule_of_the_page(example):
         f"`{pair_file.PICTURE:02x}`",
         f"`{pair_file.TIMESTAMP:02x}`",
         f"`{pair_file.FILLER:02x}`",
+        f"`{pair_file.FILM:02x}`",
+        f"`{film.KEY_FRAME:02x}`",
+        f"`{film.INDEX:02x}`",
     ],
 )
 def test_the_page_names_the_limits_of_the_code(page, fact):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`crossband decode`: one file in, its pictures out."""
+"""`crossband decode`: one file in, its pictures or films out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from crossband.cli.film import DecodeFilm, decode_film
 from crossband.cli.options import CodedWith, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, print_json
 from crossband.cli.streams import (
     STANDARD,
+    Coded,
     check_standard_output,
-    read_coded,
     working,
     write_standard_output,
 )
@@ -24,6 +25,8 @@ EXAMPLES = """
 crossband decode pair.xb -o .                 writes pair.visible.png and pair.infrared.png
 crossband decode pair.xb -o out --format tiff --force
 crossband decode pair.xb -o out --only infrared
+crossband decode scene.xb -o out.mkv          writes out.visible.mkv and out.infrared.mkv
+crossband decode scene.xb -o . --codec png --frames 100:164 --skip-damaged
 fetch pair.xb | crossband decode - -o - --only visible > visible.png
 """
 
@@ -39,7 +42,8 @@ def decode(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder for the pictures, which must exist; - writes one picture to stdout.",
+            help="Folder for the pictures, which must exist; - writes one picture to stdout; a"
+            " film also takes a name that ends in .mkv or .mp4.",
         ),
     ],
     only: Annotated[
@@ -52,6 +56,22 @@ def decode(
             metavar="FORMAT", help="png, tiff or webp; all lossless, webp holds 8 bits only."
         ),
     ] = "png",
+    frames: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Films: frames A up to, not including, B; from 0."),
+    ] = None,
+    skip_damaged: Annotated[
+        bool,
+        typer.Option("--skip-damaged", help="Films: leave damaged frames out and name them."),
+    ] = False,
+    codec: Annotated[
+        Literal["ffv1", "x264", "png"] | None,
+        typer.Option(
+            metavar="CODEC",
+            help="Films: ffv1 (.mkv), x264 (.mkv, .mp4) or png (a folder for each camera); all"
+            " lossless.  [default: png into a folder, else by the name's ending]",
+        ),
+    ] = None,
     model: CodedWith = None,
     force: Force = False,
     json: Json = False,
@@ -60,17 +80,36 @@ def decode(
 
     NAME is the file's name without its ending, or `stdin`. Each picture comes back at its own
     size, number of channels and bit depth.
+
+    A film becomes one film file or folder of numbered pictures for each camera.
     """
     if output == STANDARD:
         check_standard_output(json=json)
+    from crossband.pair import Modality
+
+    coded = Coded(file)
+    if coded.is_film:
+        request = DecodeFilm(
+            output,
+            None if only is None else Modality(only),
+            frames,
+            skip_damaged,
+            codec,
+            model,
+            force,
+            json,
+        )
+        with coded:
+            return decode_film(coded, request)
 
     import crossband
     from crossband.cli.weights import Codecs
     from crossband.errors import OutputError
-    from crossband.pair import Modality
     from crossband.sources import atomic_write, check_destination, write
 
-    data = read_coded(file)
+    data = coded.read()
+    if frames is not None or skip_damaged or codec is not None:
+        raise UsageError("--frames, --skip-damaged and --codec are for films; this is a pair")
     wanted = None if only is None else Modality(only)
     held = [record.modality for record in crossband.info(data).records]
     if output == STANDARD and wanted is None and len(held) > 1:
@@ -92,10 +131,10 @@ def decode(
 
     started = time.perf_counter()
     with working("loading weights"):
-        codec = Codecs().of(data, model)
+        loaded_codec = Codecs().of(data, model)
     loaded = time.perf_counter()
     with working("decoding"):
-        pair = codec.decode(data, only=wanted)
+        pair = loaded_codec.decode(data, only=wanted)
     decoded = time.perf_counter()
 
     # All pictures become files' bytes before the first file is written.

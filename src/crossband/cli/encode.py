@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`crossband encode`: two pictures in, one file out."""
+"""`crossband encode`: two pictures or films in, one file out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossband.cli.film import EncodeFilm, FilmOptions, are_films, encode_film
 from crossband.cli.options import DropAlpha, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
@@ -28,6 +29,8 @@ crossband encode visible.png infrared.tiff -q 80 -o pair.xb
 crossband encode visible.png infrared.png --target-bpp 0.25 -o pair.xb
 crossband encode visible.png infrared.png --target-bytes 20000 --order auto -o pair.xb
 crossband encode --infrared-only infrared.tiff -o infrared.xb
+crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
+crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
 grab-frame | crossband encode - infrared.png -o - > pair.xb
 """
 
@@ -90,6 +93,26 @@ def encode(
         int,
         typer.Option("--effort", "-e", metavar="1-9", help="Higher tries more and takes longer."),
     ] = 5,
+    match: Annotated[
+        Literal["nearest", "strict"] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Films: nearest pairs each frame of the slower camera with the nearest one of the"
+            " other in time, strict pairs frame n with frame n.  [default: nearest]",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            help="Films: how far apart the two frames of a pair may be.  [default: half a frame of"
+            " the slower camera]",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="FPS", help="Folders of pictures: frames a second.  [default: 30]"),
+    ] = None,
     drop_alpha: DropAlpha = False,
     force: Force = False,
     model: Annotated[
@@ -97,10 +120,14 @@ def encode(
     ] = "base",
     json: Json = False,
 ) -> ExitCode:
-    """Encode a visible and an infrared picture, or one of them, into one file.
+    """Encode a visible and an infrared picture, or two films, into one file.
 
     Takes PNG, JPEG, TIFF and WebP, told by content. Visible pictures are 8-bit RGB or gray,
-    infrared ones have one channel of 8 to 16 bits, which is kept. Sizes may differ.
+    infrared ones have one channel of 8 to 16 bits, which is kept. Sizes may differ. Either camera
+    may be missing.
+
+    Films are two film files, or two folders of numbered pictures; Ctrl-C ends a film early and
+    leaves a whole one of the frames so far.
     """
     visible, infrared = _inputs(visible, infrared, visible_only, infrared_only)
     _check_numbers(quality, target_bpp, target_bytes, effort)
@@ -110,6 +137,28 @@ def encode(
         from crossband.sources import check_destination
 
         check_destination(output, force=force)
+    options = FilmOptions(match, tolerance, rate)
+    options.check()
+    if are_films(visible, infrared):
+        if target_bpp is not None or target_bytes is not None:
+            raise UsageError("films are coded at one quality; give --quality, no target")
+        return encode_film(
+            EncodeFilm(
+                visible,
+                infrared,
+                output,
+                DEFAULT_QUALITY if quality is None else quality,
+                order,
+                effort,
+                drop_alpha=drop_alpha,
+                force=force,
+                model=model,
+                json=json,
+                options=options,
+            )
+        )
+    if given := options.given():
+        raise UsageError(f"{given[0]} is for films; two pictures are given: leave it out")
 
     import crossband
     from crossband.cli.facts import file_facts, file_lines

@@ -9,7 +9,7 @@ import typer
 
 from crossband.cli.options import Json
 from crossband.cli.outcome import ExitCode, print_json
-from crossband.cli.streams import STANDARD, read_coded, shown_name
+from crossband.cli.streams import STANDARD, Coded, shown_name
 
 EXAMPLES = """
 crossband info pair.xb
@@ -29,12 +29,18 @@ def info(
 
     Every checksum of the file is verified, its pictures are not decoded (see `verify`). The bits
     per pixel are those of the whole file over the pixels of the visible picture, or of the only
-    one.
+    one. A film is shown frame by frame.
     """
+    coded = Coded(file)
+    if coded.is_film:
+        from crossband.cli.film import info_film
+
+        with coded:
+            return info_film(coded, json=json)
     from crossband.cli.facts import file_facts, file_lines
     from crossband.container import unpack
 
-    header = unpack(read_coded(file))
+    header = unpack(coded.read())
     if json:
         print_json(file_facts(None if file == STANDARD else file, header))
     else:

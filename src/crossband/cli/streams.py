@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from crossband.cli.outcome import UsageError
 from crossband.errors import SourceError
@@ -15,6 +15,8 @@ from crossband.errors import SourceError
 STANDARD = "-"
 """What a file name of a standard stream is."""
 
+_HEAD_BYTES = 14
+"""What tells a film from a pair."""
 _MOST_BYTES = 1 << 30
 """Far above any file that holds two pictures of 2^27 pixels."""
 
@@ -26,34 +28,100 @@ def picture_source(name: str | None) -> Path | BinaryIO | None:
     return sys.stdin.buffer if name == STANDARD else Path(name)
 
 
+class Coded:
+    """A crossband file, or standard input, of which only the first bytes were read.
+
+    Raises:
+        SourceError: it is missing, a folder or unreadable.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """As the command line has it."""
+        self._file: BinaryIO = sys.stdin.buffer if name == STANDARD else _open(name)
+        self._head = self._file.read(_HEAD_BYTES)
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it holds a film, not a pair."""
+        from crossband.container import is_film
+
+        return is_film(self._head)
+
+    def read(self) -> bytes:
+        """All bytes; closes the file.
+
+        Raises:
+            SourceError: there are too many.
+        """
+        with self:
+            data = self._head + self._file.read(_MOST_BYTES + 1 - len(self._head))
+        if len(data) > _MOST_BYTES:
+            raise SourceError(
+                f"{shown_name(self.name)}: has more than {_MOST_BYTES:,} bytes; no crossband file"
+                " of a pair has"
+            )
+        return data
+
+    def stream(self) -> BinaryIO:
+        """The file from its first byte on, which need not be able to seek."""
+        if self.can_seek:
+            self._file.seek(0)
+            return self._file
+        return cast(BinaryIO, _Rejoined(self._head, self._file))
+
+    @property
+    def can_seek(self) -> bool:
+        """Whether frames can be read out of order."""
+        return self.name != STANDARD and self._file.seekable()
+
+    def __enter__(self) -> Coded:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.name != STANDARD:
+            self._file.close()
+
+
+class _Rejoined:
+    """A pipe with the bytes in front that were already taken from it."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size_bytes: int) -> bytes:
+        """Up to so many bytes; none at the end."""
+        if self._head:
+            taken, self._head = self._head[:size_bytes], self._head[size_bytes:]
+            return taken
+        return self._rest.read(size_bytes)
+
+
 def read_coded(name: str) -> bytes:
     """The bytes of a crossband file, or of standard input.
 
     Raises:
         SourceError: it is missing, a folder, unreadable or too large.
     """
-    if name == STANDARD:
-        data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-        name = "standard input"
-    else:
-        try:
-            with Path(name).open("rb") as file:
-                data = file.read(_MOST_BYTES + 1)
-        except FileNotFoundError:
-            raise SourceError(
-                f"{name}: there is no such file; a crossband file is needed: check the path"
-            ) from None
-        except IsADirectoryError:
-            raise SourceError(
-                f"{name}: is a folder; a crossband file is needed: name a file in it"
-            ) from None
-        except OSError as error:
-            raise SourceError(
-                f"{name}: cannot be read ({error.strerror or error}); check its permissions"
-            ) from error
-    if len(data) > _MOST_BYTES:
-        raise SourceError(f"{name}: has more than {_MOST_BYTES:,} bytes; no crossband file has")
-    return data
+    return Coded(name).read()
+
+
+def _open(name: str) -> BinaryIO:
+    try:
+        return Path(name).open("rb")
+    except FileNotFoundError:
+        raise SourceError(
+            f"{name}: there is no such file; a crossband file is needed: check the path"
+        ) from None
+    except IsADirectoryError:
+        raise SourceError(
+            f"{name}: is a folder; a crossband file is needed: name a file in it"
+        ) from None
+    except OSError as error:
+        raise SourceError(
+            f"{name}: cannot be read ({error.strerror or error}); check its permissions"
+        ) from error
 
 
 def shown_name(name: str) -> str:

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from crossband.cli.film import verify_film
 from crossband.cli.options import CodedWith, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
-from crossband.cli.streams import STANDARD, read_coded, shown_name, working
-from crossband.errors import CrossbandError
+from crossband.cli.streams import STANDARD, Coded, shown_name, working
+from crossband.errors import CorruptStream, CrossbandError
 
 EXAMPLES = """
 crossband verify pair.xb
@@ -42,8 +43,14 @@ def verify(
         result: dict[str, Any] = {"file": shown_name(name), "ok": True, "error": None}
         try:
             with working(f"verifying {number} of {len(files)}: {shown_name(name)}"):
-                data = read_coded(name)
-                codecs.of(data, model).verify(data)
+                coded = Coded(name)
+                if coded.is_film:
+                    with coded:
+                        if wrong := verify_film(coded, codecs, model):
+                            raise CorruptStream(wrong)
+                else:
+                    data = coded.read()
+                    codecs.of(data, model).verify(data)
         except CrossbandError as error:
             prefix = "" if str(error).startswith(shown_name(name)) else f"{shown_name(name)}: "
             complain(f"{prefix}{error}")

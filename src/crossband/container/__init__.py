@@ -9,10 +9,45 @@
     framing     header, chained and checksummed records
     picture     the record of one coded picture
     pair_file   the file of one pair
+    film        the records of a film
+    film_stream films written and read record by record
 """
 
+from crossband.container.film import (
+    HEAD_BYTES,
+    FilmHeader,
+    FrameRecord,
+    IndexEntry,
+    is_film,
+)
+from crossband.container.film_stream import (
+    Damage,
+    FilmReader,
+    FilmWriter,
+    StoredFrame,
+    read_frame,
+    read_index,
+)
 from crossband.container.framing import VERSION
 from crossband.container.pair_file import PairFile, Part, pack, unpack
 from crossband.container.picture import PictureRecord
 
-__all__ = ["VERSION", "PairFile", "Part", "PictureRecord", "pack", "unpack"]
+__all__ = [
+    "HEAD_BYTES",
+    "VERSION",
+    "Damage",
+    "FilmHeader",
+    "FilmReader",
+    "FilmWriter",
+    "FrameRecord",
+    "IndexEntry",
+    "PairFile",
+    "Part",
+    "PictureRecord",
+    "StoredFrame",
+    "is_film",
+    "pack",
+    "read_frame",
+    "read_index",
+    "unpack",
+]

@@ -59,17 +59,33 @@ def record_bytes(payload_bytes: int) -> int:
 
 def pack_records(weights_id: bytes, records: Sequence[tuple[int, bytes]]) -> bytes:
     """A whole file: the header, then each (kind, payload) as a record, the last one marked."""
-    header = MAGIC + bytes([VERSION]) + weights_id
-    parts = [header]
-    link = header
+    link = pack_header(weights_id)
+    parts = [link]
     for index, (kind, payload) in enumerate(records):
         last = LAST if index == len(records) - 1 else 0
-        head = bytes([kind | last]) + pack_varint(len(payload))
-        # Each checksum starts from the one before it, the first from the header: records cannot
-        # be lost, repeated, reordered or carried to another file, and the header needs no checksum.
-        link = crc32c(payload, crc32c(link + head)).to_bytes(CHECKSUM_BYTES, "little")
-        parts += [head, payload, link]
+        parts.append(pack_record(kind | last, payload, link))
+        link = parts[-1][-CHECKSUM_BYTES:]
     return b"".join(parts)
+
+
+def pack_header(weights_id: bytes) -> bytes:
+    """Magic, version and weights id; also the link of the first record."""
+    return MAGIC + bytes([VERSION]) + weights_id
+
+
+def pack_record(kind: int, payload: bytes, link: bytes) -> bytes:
+    """One record.
+
+    Args:
+        kind: with the LAST bit where no record follows.
+        payload: what it holds.
+        link: the four bytes in front of it; the whole header in front of the first record.
+    """
+    head = bytes([kind]) + pack_varint(len(payload))
+    # Each checksum starts from the one before it, the first from the header: records cannot
+    # be lost, repeated, reordered or carried to another file, and the header needs no checksum.
+    checksum = crc32c(payload, crc32c(link + head))
+    return b"".join([head, payload, checksum.to_bytes(CHECKSUM_BYTES, "little")])
 
 
 def unpack_header(data: bytes) -> bytes:

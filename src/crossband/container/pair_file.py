@@ -23,6 +23,8 @@ from crossband.pair import Modality
 
 PICTURE = 0x01
 """Kind of a picture record: critical."""
+FILM = 0x02
+"""Kind of a film record: critical, and no part of a pair."""
 TIMESTAMP = 0x41
 """Kind of a timestamp record: ancillary."""
 FILLER = 0x42
@@ -178,6 +180,11 @@ def unpack(data: bytes) -> PairFile:
                     f" the file and be {needed or 'no'} zero bytes, it has"
                     f" {len(record.payload):,} bytes"
                 )
+        elif record.kind == FILM:
+            raise CorruptStream(
+                "the file is a film, not a pair; open it with crossband.open (the commands decode,"
+                " info and verify take films too)"
+            )
         elif not record.kind & ANCILLARY:
             raise UnsupportedVersion(
                 f"the record at byte {record.offset:,} is of kind {record.kind:#04x}, which"

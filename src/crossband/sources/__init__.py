@@ -5,25 +5,45 @@
       told by content          as the file       channels, depth and
                                has it, upright   alpha checked
 
+    film files, folders ──► Recording ──► match ──► pairs in order of time
+                                                    open_sink  ◄── and back
+
 The largest picture is 65,535 pixels a side and 2**27 pixels in all.
 """
 
 from __future__ import annotations
 
 from crossband.sources.atomic import atomic_write, check_destination
+from crossband.sources.film_writing import FilmFormat, Sink, open_sink
+from crossband.sources.matching import MatchReport, Rule, alone, match
+from crossband.sources.picture_folder import read_folder
 from crossband.sources.reading import Source, SourceImage, SourcePair, read, read_pair
+from crossband.sources.recording import Recording, TimedRaster
 from crossband.sources.stored import MAX_PIXELS
+from crossband.sources.video import is_film_file, read_video
 from crossband.sources.writing import Format, write
 
 __all__ = [
     "MAX_PIXELS",
+    "FilmFormat",
     "Format",
+    "MatchReport",
+    "Recording",
+    "Rule",
+    "Sink",
     "Source",
     "SourceImage",
     "SourcePair",
+    "TimedRaster",
+    "alone",
     "atomic_write",
     "check_destination",
+    "is_film_file",
+    "match",
+    "open_sink",
     "read",
+    "read_folder",
     "read_pair",
+    "read_video",
     "write",
 ]

@@ -1,0 +1,488 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `encode`, `decode`, `info` and `verify` do when they meet a film."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from crossband.cli.film_facts import FilmTally
+from crossband.cli.outcome import ExitCode, Interrupted, UsageError, complain, print_json
+from crossband.cli.streams import STANDARD, Coded, shown_name, working
+from crossband.errors import CorruptStream, CrossbandError, MissingPicture, OutputError, SourceError
+from crossband.pair import Frame, Modality
+
+if TYPE_CHECKING:
+    from crossband.cli.weights import Codecs
+    from crossband.container import Damage, FilmHeader, StoredFrame
+    from crossband.film import PairCodec
+    from crossband.sources import FilmFormat, MatchReport, Recording, Rule, Sink
+
+
+@dataclass(frozen=True, slots=True)
+class FilmOptions:
+    """Options of `encode` that only films have; None where not given."""
+
+    match: Rule | None = None
+    tolerance_ms: float | None = None
+    frames_per_second: float | None = None
+
+    def given(self) -> list[str]:
+        """The options that were given, as the command line has them."""
+        named = {
+            "--match": self.match,
+            "--tolerance": self.tolerance_ms,
+            "--rate": self.frames_per_second,
+        }
+        return [option for option, value in named.items() if value is not None]
+
+    def check(self) -> None:
+        """Whether the numbers are in their ranges.
+
+        Raises:
+            UsageError: one is not.
+        """
+        if self.tolerance_ms is not None and not 0 < self.tolerance_ms <= 1e9:
+            raise UsageError(
+                f"--tolerance is {self.tolerance_ms:g}; allowed is above 0 ms: try --tolerance 20"
+            )
+        if self.frames_per_second is not None and not 0.001 <= self.frames_per_second <= 1e6:
+            raise UsageError(
+                f"--rate is {self.frames_per_second:g}; allowed are 0.001 to 1,000,000 frames a"
+                " second: try --rate 30"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeFilm:
+    """All that `encode` was asked for."""
+
+    visible: str | None
+    infrared: str | None
+    output: str
+    quality: float
+    order: Literal["infrared-first", "visible-first", "auto"]
+    effort: int
+    drop_alpha: bool
+    force: bool
+    model: str
+    json: bool
+    options: FilmOptions
+
+
+def are_films(visible: str | None, infrared: str | None) -> bool:
+    """Whether the inputs are film files or folders, not pictures.
+
+    Raises:
+        SourceError: one is and the other is not.
+    """
+    from crossband.sources import is_film_file
+
+    kinds = {
+        name: name != STANDARD and (Path(name).is_dir() or is_film_file(name))
+        for name in (visible, infrared)
+        if name is not None
+    }
+    if len(set(kinds.values())) == 2:
+        film, still = sorted(kinds, key=lambda name: not kinds[name])
+        raise SourceError(
+            f"{film} is a film or folder and {still} is not; give two films, two folders of"
+            " numbered pictures, or two pictures"
+        )
+    return any(kinds.values())
+
+
+def encode_film(request: EncodeFilm) -> ExitCode:
+    """Two recordings in, one film out; Ctrl-C leaves a whole film of the frames so far."""
+    import crossband
+    from crossband.film import Writer
+
+    recordings = _recordings(request)
+    for recording in recordings:
+        for note in recording.notes:
+            complain(note)
+    report, frames = _matched(recordings, request.options)
+    with working("loading weights"):
+        codec = crossband.load(request.model)
+    target: str | BinaryIO = request.output
+    if request.output == STANDARD:
+        sys.stdout.flush()
+        target = sys.stdout.buffer
+    started = time.perf_counter()
+    total = min(recording.frame_count or 0 for recording in recordings)
+    writer = Writer(
+        target,
+        quality=request.quality,
+        order=request.order,
+        effort=request.effort,
+        cameras=tuple(recording.camera for recording in recordings),
+        codec=codec,
+        force=request.force,
+    )
+    try:
+        with writer, _until_interrupt() as was_interrupted, _progress("encoding", total) as advance:
+            for frame in frames:
+                writer.write(frame.pair, timestamp_us=frame.timestamp_us)
+                advance()
+                if was_interrupted():
+                    break
+    except OutputError:
+        raise
+    except CrossbandError as error:
+        if not writer.frames or request.output == STANDARD:
+            raise
+        raise type(error)(
+            f"{error}; {request.output} is a whole film of the {writer.frames} frames before it"
+        ) from error
+    encode_s = time.perf_counter() - started
+    told = [] if report is None else report.lines()
+    for line in told:
+        complain(line)
+    if was_interrupted():
+        raise Interrupted(
+            f"interrupted; {shown_name(request.output)} is a whole film of the"
+            f" {writer.frames} frames so far"
+        )
+    if request.output == STANDARD:
+        return ExitCode.DONE
+    with Coded(request.output) as coded:
+        tally = FilmTally.of(coded)
+    if request.json:
+        facts = tally.facts(request.output)
+        print_json({**facts, "encode_s": round(encode_s, 3), "notes": told})
+    else:
+        print("\n".join(tally.lines(request.output)))
+    return ExitCode.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeFilm:
+    """All that `decode` was asked for."""
+
+    output: str
+    only: Modality | None
+    frames: str | None
+    skip_damaged: bool
+    codec: FilmFormat | None
+    model: str | None
+    force: bool
+    json: bool
+
+
+def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
+    """A film to one file or folder for each camera, all or none.
+
+    Damaged frames end it, or with `skip_damaged` are named and left out (exit code 1). A film that
+    broke off is decoded up to there (exit code 1).
+    """
+    if request.output == STANDARD:
+        raise UsageError(
+            "a film cannot go to standard output; give -o a folder, or a name such as out.mkv"
+        )
+    from crossband.container import FilmReader
+    from crossband.film import FrameDecoder, open_film
+
+    damages: list[Damage] = []
+    events: Iterator[StoredFrame | Damage]
+    span = _span(request.frames)
+    if coded.can_seek:
+        film = open_film(coded.stream())
+        header, count = film.header, len(film) + len(film.damages)
+        reaches_end = span is None or span.stop is None or span.stop > count
+        ending = film.ending if reaches_end else None
+        # A film without an index was read through for its frames; what was lost is known.
+        damages += [each for each in film.damages if each.number is None or _holds(span, each)]
+        if span is not None and span.start >= count:
+            raise UsageError(f"--frames starts at {span.start}; the film has the frames 0:{count}")
+        part = film.numbered(span)
+        events, total = part.stored(), len(part)
+        reader = None
+    else:
+        reader = FilmReader(coded.stream())
+        header, total, ending = reader.header, 0, None
+        events = _cut(reader, span)
+    for damage in damages:
+        if damage.number is not None and not request.skip_damaged:
+            raise CorruptStream(damage.message)
+        complain(damage.message)
+    decoder = FrameDecoder(
+        header, only=request.only, codec=_codec(header.weights_id, request.model)
+    )
+
+    def on_damage(damage: Damage) -> None:
+        damages.append(damage)
+        complain(f"{damage.message}; skipped")
+
+    counts = dict.fromkeys(Modality, 0)
+    paths = _paths(coded.name, header, request)
+    started = time.perf_counter()
+    with ExitStack() as undo:
+        sinks = _sinks(header, paths, request, undo)
+        numbers: list[int] = []
+        frames = decoder.frames(
+            _noted(events, numbers), on_damage=on_damage if request.skip_damaged else None
+        )
+        with _progress("decoding", total) as advance:
+            for frame in frames:
+                for modality, sink in sinks.items():
+                    if (raster := frame.pair.get(modality)) is not None:
+                        sink.write(raster, number=numbers[-1], timestamp_us=frame.timestamp_us)
+                        counts[modality] += 1
+                advance()
+        if not any(counts.values()):
+            raise MissingPicture(
+                f"{shown_name(coded.name)}: none of its frames could be decoded; nothing was"
+                " written"
+            )
+        for modality, sink in sinks.items():
+            if counts[modality]:
+                sink.close()
+            else:
+                sink.discard()
+        undo.pop_all()
+    if reader is not None and (span is None or span.stop is None or reader.frames < span.stop):
+        ending = reader.ending
+    if ending:
+        complain(f"{shown_name(coded.name)}: {ending}")
+    if request.json:
+        print_json(
+            {
+                "file": None if coded.name == STANDARD else coded.name,
+                "pictures": {
+                    modality.value: {"file": str(paths[modality]), "frames": counts[modality]}
+                    for modality in sinks
+                    if counts[modality]
+                },
+                "damaged": [damage.message for damage in damages],
+                "complete": ending is None,
+                "decode_s": round(time.perf_counter() - started, 3),
+            }
+        )
+    else:
+        for modality in sinks:
+            if counts[modality]:
+                print(f"{paths[modality]}: {counts[modality]:,} frames")
+    return ExitCode.SOME_FAILED if damages or ending else ExitCode.DONE
+
+
+def info_film(coded: Coded, *, json: bool) -> ExitCode:
+    """Cameras, rate and a table of the frames; every checksum is verified on the way."""
+    name = shown_name(coded.name)
+    tally = FilmTally.of(coded)
+    if json:
+        print_json(tally.facts(None if coded.name == STANDARD else name, table=True))
+    else:
+        print("\n".join([*tally.lines(name), *tally.table()]))
+    return ExitCode.DONE
+
+
+def verify_film(coded: Coded, codecs: Codecs, model: str | None) -> str | None:
+    """Decodes every frame; gives what is wrong in one line, or None."""
+    from crossband.container import FilmReader
+    from crossband.film import FrameDecoder
+
+    reader = FilmReader(coded.stream())
+    decoder = FrameDecoder(reader.header, codec=_codec(reader.header.weights_id, model, codecs))
+    damages: list[Damage] = []
+    for _ in decoder.frames(iter(reader), on_damage=damages.append):
+        pass
+    wrong = [damage.message for damage in damages[:3]]
+    if len(damages) > 3:
+        wrong.append(f"and {len(damages) - 3} more")
+    if reader.ending:
+        wrong.append(reader.ending)
+    return "; ".join(wrong) or None
+
+
+def _recordings(request: EncodeFilm) -> list[Recording]:
+    """What there is to code: visible, infrared, or both in this order."""
+    from crossband.sources import read_folder, read_video
+
+    found: list[Recording] = []
+    given = [(request.visible, Modality.VISIBLE), (request.infrared, Modality.INFRARED)]
+    rate = request.options.frames_per_second
+    for name, modality in given:
+        if name is None:
+            continue
+        if Path(name).is_dir():
+            found.append(
+                read_folder(
+                    name,
+                    modality,
+                    frames_per_second=rate or 30,
+                    drop_alpha=request.drop_alpha,
+                )
+            )
+        elif rate is not None:
+            raise UsageError(
+                f"--rate is for folders of pictures; {name} has times of its own: leave it out"
+            )
+        else:
+            found.append(read_video(name, modality, drop_alpha=request.drop_alpha))
+    return found
+
+
+def _matched(
+    recordings: list[Recording], options: FilmOptions
+) -> tuple[MatchReport | None, Iterator[Frame]]:
+    from crossband.sources import alone, match
+
+    if len(recordings) == 1:
+        if options.match is not None or options.tolerance_ms is not None:
+            raise UsageError("--match and --tolerance are for two recordings; one is given")
+        return None, alone(recordings[0])
+    visible, infrared = recordings
+    return match(
+        visible,
+        infrared,
+        rule=options.match or "nearest",
+        tolerance_us=1000 * (options.tolerance_ms or 0),
+    )
+
+
+def _span(frames: str | None) -> slice | None:
+    """The slice of `--frames A:B`; B is not part of it, and either may be left out."""
+    if frames is None:
+        return None
+    start, colon, stop = frames.partition(":")
+    ends = [start.strip(), stop.strip()]
+    if not colon or not all(end == "" or end.isdecimal() for end in ends):
+        raise UsageError(
+            f"--frames is '{frames}'; A:B is allowed, from frame A (the first one is 0) up to, not"
+            " including, frame B: try --frames 100:164"
+        )
+    span = slice(int(ends[0] or 0), int(ends[1]) if ends[1] else None)
+    if span.stop is not None and span.stop <= span.start:
+        raise UsageError(f"--frames is '{frames}', which holds no frame; B must be above A")
+    return span
+
+
+def _holds(span: slice | None, event: StoredFrame | Damage) -> bool:
+    number = event.number or 0
+    return span is None or (span.start <= number and (span.stop is None or number < span.stop))
+
+
+def _cut(events: Any, span: slice | None) -> Iterator[StoredFrame | Damage]:
+    """The frames of a slice of a film that comes through a pipe."""
+    for event in events:
+        if _holds(span, event):
+            yield event
+        if span is not None and span.stop is not None and (event.number or 0) + 1 >= span.stop:
+            return
+
+
+def _noted(
+    events: Iterator[StoredFrame | Damage], numbers: list[int]
+) -> Iterator[StoredFrame | Damage]:
+    """Leaves the number of the frame under way in `numbers`."""
+    for event in events:
+        numbers[:] = [event.number or 0]
+        yield event
+
+
+def _codec(weights_id: bytes, model: str | None, codecs: Codecs | None = None) -> PairCodec:
+    from crossband.cli.facts import weights_name
+    from crossband.cli.weights import Codecs as Loaded
+
+    with working("loading weights"):
+        return (codecs or Loaded()).by_name(model or weights_name(weights_id) or "base")
+
+
+def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality, Path]:
+    """Where each camera's pictures go."""
+    output = Path(request.output)
+    ending = output.suffix.lower()
+    wanted = [c.modality for c in header.cameras if request.only in (None, c.modality)]
+    if not wanted and request.only is not None:
+        raise MissingPicture(f"{shown_name(name)}: the film has no {request.only.value} pictures")
+    if ending in (".mkv", ".mp4") and not output.is_dir():
+        if request.codec == "png":
+            raise UsageError(f"--codec png writes folders of pictures; {output} is a film's name")
+        if len(wanted) == 1 and request.only is not None:
+            return {wanted[0]: output}
+        return {m: output.with_name(f"{output.stem}.{m.value}{output.suffix}") for m in wanted}
+    if not output.is_dir():
+        raise OutputError(
+            f"{output}: is no folder that exists; -o takes one, or a name that ends in .mkv or"
+            f" .mp4: create it (mkdir -p {output})"
+        )
+    stem = "stdin" if name == STANDARD else Path(name).stem
+    suffix = {"png": "", None: ""}.get(request.codec, ".mkv")
+    return {m: output / f"{stem}.{m.value}{suffix}" for m in wanted}
+
+
+def _sinks(
+    header: FilmHeader, paths: dict[Modality, Path], request: DecodeFilm, undo: ExitStack
+) -> dict[Modality, Sink]:
+    """One for each camera; on any failure none leaves anything behind."""
+    from crossband.sources import open_sink
+
+    sinks: dict[Modality, Sink] = {}
+    by_ending: dict[str, FilmFormat] = {".mkv": "ffv1", ".mp4": "x264"}
+    for modality, path in paths.items():
+        chosen = request.codec or by_ending.get(path.suffix.lower(), "png")
+        camera = header.get(modality)
+        assert camera is not None  # paths are those of the film's cameras
+        sinks[modality] = open_sink(path, camera, format=chosen, force=request.force)
+        undo.callback(sinks[modality].discard)
+    return sinks
+
+
+@contextmanager
+def _until_interrupt() -> Iterator[Callable[[], bool]]:
+    """Makes the first Ctrl-C a question that the loop asks; the second one ends it at once."""
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: bool(seen)
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # somebody else listens, or it is ignored
+        yield lambda: bool(seen)
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Shows frames, frames a second and time left on a terminal's standard error."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}" + (f"/{total:,}" if total else "")),
+        TextColumn("{task.fields[rate]:.2f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    started = time.perf_counter()
+    done = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total or None, rate=0.0)
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            bar.update(task, advance=1, rate=done / (time.perf_counter() - started))
+
+        yield advance

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Films on the command line: two recordings in, one file, and the recordings back."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crossband
+from crossband import Camera, Modality, Pair, Raster, Writer
+from crossband.sources import open_sink, read_folder, read_video, write
+from crossband.testing import synthetic_pair
+
+Run = Callable[..., Any]
+SOURCE = str(Path(crossband.__file__).parents[1])
+
+
+def pairs(count: int = 5) -> list[Pair]:
+    return [
+        synthetic_pair(visible=(24, 32), infrared=(20, 28), infrared_bit_depth=14, seed=seed)
+        for seed in range(count)
+    ]
+
+
+def write_folders(folder: Path, *, count: int = 5, silent: tuple[int, ...] = ()) -> list[Pair]:
+    scene = pairs(count)
+    for modality in Modality:
+        (folder / modality.value).mkdir()
+        for number, pair in enumerate(scene):
+            if modality is Modality.INFRARED or number not in silent:
+                write(pair.get(modality), folder / modality.value / f"{number:04d}.png")
+    return scene
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """visible/ and infrared/ of five frames in the folder that commands run in."""
+    write_folders(tmp_path)
+    return tmp_path / "visible", tmp_path / "infrared"
+
+
+@pytest.fixture
+def coded_film(run: Run, folders: tuple[Path, Path]) -> Path:
+    assert run("encode", *folders, "-o", "scene.xb").code == 0
+    return Path("scene.xb")
+
+
+def flipped(path: Path, number: int) -> Path:
+    """A copy in which this frame is damaged."""
+    data = bytearray(path.read_bytes())
+    stored = list(crossband.open(io.BytesIO(bytes(data))).stored())
+    data[stored[number].offset + 30] ^= 1
+    damaged = path.with_name("damaged.xb")
+    damaged.write_bytes(data)
+    return damaged
+
+
+def test_two_folders_become_a_film_and_folders_again(run: Run, coded_film: Path) -> None:
+    outcome = run("decode", coded_film, "-o", ".")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == "scene.visible: 5 frames\nscene.infrared: 5 frames\n"
+    for modality in Modality:
+        back = list(read_folder(f"scene.{modality.value}", modality))
+        assert [frame.name for frame in back] == [f"{n:06d}.png" for n in range(5)]
+        for frame, pair in zip(back, pairs(), strict=True):
+            assert frame.raster.equals(pair.get(modality))
+
+
+def test_film_files_come_back_with_their_times(run: Run, tmp_path: Path) -> None:
+    times = [0, 50_000, 90_000]
+    for modality in Modality:
+        first = pairs(1)[0].get(modality)
+        path = tmp_path / f"{modality.value}.mkv"
+        sink = open_sink(path, Camera.of(first, modality), format="ffv1")
+        for number, (pair, at_us) in enumerate(zip(pairs(3), times, strict=True)):
+            sink.write(pair.get(modality), number=number, timestamp_us=at_us)
+        sink.close()
+    outcome = run("encode", "visible.mkv", "infrared.mkv", "-o", "scene.xb")
+    assert outcome.code == 0
+    assert "matched nearest by time" in outcome.err
+    with crossband.open("scene.xb") as film:
+        assert film.timestamps_us == tuple(times)
+    outcome = run("decode", "scene.xb", "-o", "out.mkv", "--json")
+    assert outcome.json["pictures"]["visible"] == {"file": "out.visible.mkv", "frames": 3}
+    for modality in Modality:
+        back = list(read_video(f"out.{modality.value}.mkv", modality))
+        assert [frame.timestamp_us for frame in back] == times
+        for frame, pair in zip(back, pairs(3), strict=True):
+            assert frame.raster.equals(pair.get(modality))
+    assert run("decode", "scene.xb", "-o", "ir.mkv", "--only", "infrared").out.startswith("ir.mkv:")
+
+
+def test_a_silent_camera_is_told_and_coded_as_missing(run: Run, tmp_path: Path) -> None:
+    write_folders(tmp_path, silent=(1, 2))
+    outcome = run("encode", "visible", "infrared", "-o", "scene.xb", "--json")
+    assert "2 infrared pictures coded alone: visible camera silent" in outcome.err
+    assert [camera["frames"] for camera in outcome.json["cameras"]] == [3, 5]
+    table = run("info", "scene.xb").out.splitlines()[-4]
+    assert table.split()[0] == "1" and table.split()[4] == "-"
+    assert run("encode", "visible", "infrared", "-o", "a.xb", "--match", "strict").code == 3
+
+
+def test_one_camera_makes_a_film_too(run: Run, folders: tuple[Path, Path]) -> None:
+    assert run("encode", "--infrared-only", "infrared", "-o", "ir.xb", "--rate", 10).code == 0
+    film = crossband.open("ir.xb")
+    assert film.timestamps_us == (0, 100_000, 200_000, 300_000, 400_000)
+    assert [camera.modality for camera in film.cameras] == [Modality.INFRARED]
+    film.close()
+
+
+def test_frames_are_decoded_by_number(run: Run, coded_film: Path) -> None:
+    assert run("decode", coded_film, "-o", ".", "--frames", "1:3").code == 0
+    assert sorted(one.name for one in Path("scene.visible").iterdir()) == [
+        "000001.png",
+        "000002.png",
+    ]
+    film = coded_film.read_bytes()
+    piped = run("decode", "-", "-o", ".", "--frames", "3:", stdin=film)
+    assert (piped.code, piped.out.splitlines()[0]) == (0, "stdin.visible: 2 frames")
+    assert run("decode", "-", "-o", ".", "--force", "--frames", ":2", stdin=film).code == 0
+    for wrong in ("3", "a:b", "3:3", "-1:"):
+        assert run("decode", coded_film, "-o", ".", "--frames", wrong).code == 2
+    assert "0:5" in run("decode", coded_film, "-o", ".", "--frames", "5:").complaint
+
+
+def test_a_film_goes_through_standard_streams(run: Run, folders: tuple[Path, Path]) -> None:
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    assert run("encode", *folders, "-o", "scene.xb").code == 0
+    film = Path("scene.xb").read_bytes()
+    assert run("info", "-", "--json", stdin=film).json["frames"] == 5
+    assert run("verify", "-", stdin=film).code == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "crossband", "info", "-"],
+        input=film,
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_info_shows_a_line_for_each_frame_without_torch(run: Run, coded_film: Path) -> None:
+    outcome = run("info", coded_film)
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("scene.xb: film of 5 frames, 0.167 s, ")
+    assert [line.split()[0] for line in lines[-5:]] == ["0", "1", "2", "3", "4"]
+    facts = run("info", coded_film, "--json").json
+    assert facts["size_bytes"] == coded_film.stat().st_size
+    assert (facts["complete"], len(facts["table"])) == (True, 5)
+    program = (
+        "import sys; from crossband.cli import main; code = main(['info', sys.argv[1]]);"
+        " heavy = {'torch', 'PIL', 'rich', 'constriction', 'av'} & set(sys.modules);"
+        " sys.exit(code or ' '.join(heavy) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(coded_film)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_damaged_frame_ends_decoding_or_is_skipped_by_name(run: Run, coded_film: Path) -> None:
+    damaged = flipped(coded_film, 2)
+    outcome = run("decode", damaged, "-o", ".")
+    assert outcome.code == 3
+    assert "frame 2 at byte" in outcome.complaint
+    assert not Path("damaged.visible").exists()
+    outcome = run("decode", damaged, "-o", ".", "--skip-damaged")
+    assert outcome.code == 1
+    assert "frame 2 at byte" in outcome.complaint and "skipped" in outcome.complaint
+    names = sorted(one.name for one in Path("damaged.infrared").iterdir())
+    assert names == [f"{n:06d}.png" for n in (0, 1, 3, 4)]
+    assert run("decode", damaged, "-o", ".", "--frames", "3:", "--force").code == 0
+    piped = run("decode", "-", "-o", ".", "--skip-damaged", stdin=damaged.read_bytes())
+    assert (piped.code, piped.out.splitlines()[0]) == (1, "stdin.visible: 4 frames")
+    outcome = run("verify", damaged, coded_film)
+    assert outcome.code == 1
+    assert outcome.complaint.startswith("crossband: damaged.xb: frame 2 at byte")
+
+
+@pytest.mark.parametrize("how", ["file", "pipe"])
+def test_a_film_that_broke_off_is_decoded_up_to_there(run: Run, coded_film: Path, how: str) -> None:
+    cut = coded_film.read_bytes()[: -coded_film.stat().st_size // 3]
+    Path("cut.xb").write_bytes(cut)
+    name = "cut.xb" if how == "file" else "-"
+    outcome = run("decode", name, "-o", ".", stdin=cut)
+    assert outcome.code == 1
+    assert "the film ended early" in outcome.complaint
+    assert outcome.out.splitlines()[0].endswith(": 3 frames")
+    assert run("verify", name, stdin=cut).code == 3
+    outcome = run("info", name, stdin=cut)
+    assert (outcome.code, "ended early" in outcome.out) == (0, True)
+
+
+def test_an_input_that_breaks_midway_leaves_the_film_before_it(
+    run: Run, folders: tuple[Path, Path]
+) -> None:
+    write(Raster(np.zeros((8, 8, 3), np.uint8)), folders[0] / "0003.png", force=True)
+    outcome = run("encode", *folders, "-o", "scene.xb")
+    assert outcome.code == 3
+    assert "0003.png is 8x8" in outcome.complaint
+    assert "scene.xb is a whole film of the 3 frames before it" in outcome.complaint
+    assert run("verify", "scene.xb").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["visible", "infrared", "-o", "a.xb", "--target-bytes", "99"], "at one quality"),
+        (["visible", "infrared", "-o", "a.xb", "--tolerance", "0"], "--tolerance is 0"),
+        (["visible", "infrared", "-o", "a.xb", "--rate", "0"], "--rate is 0"),
+        (
+            ["--infrared-only", "infrared", "-o", "a.xb", "--match", "strict"],
+            "are for two recordings",
+        ),
+        (
+            ["visible/0000.png", "infrared/0000.png", "-o", "a.xb", "--match", "strict"],
+            "--match is for films",
+        ),
+    ],
+)
+def test_words_that_do_not_fit_films_are_wrong_usage(
+    run: Run, folders: tuple[Path, Path], words: list[str], message: str
+) -> None:
+    outcome = run("encode", *words)
+    assert (outcome.code, message in outcome.complaint) == (2, True), outcome.err
+    assert not Path("a.xb").exists()
+
+
+def test_a_film_and_a_picture_make_no_film(run: Run, folders: tuple[Path, Path]) -> None:
+    outcome = run("encode", "visible", "infrared/0000.png", "-o", "a.xb")
+    assert outcome.code == 3
+    assert "visible is a film or folder and infrared/0000.png is not" in outcome.complaint
+    assert not Path("a.xb").exists()
+
+
+def test_outputs_that_do_not_fit_films_are_refused(run: Run, coded_film: Path) -> None:
+    assert run("decode", coded_film, "-o", "-").code == 2
+    assert "mkdir -p gone" in run("decode", coded_film, "-o", "gone").complaint
+    assert run("decode", coded_film, "-o", "a.mkv", "--codec", "png").code == 2
+    assert "x264 holds gray of 8 and 10 bits" in run("decode", coded_film, "-o", "a.mp4").complaint
+    assert [one.name for one in Path().iterdir() if one.name.startswith((".", "a."))] == []
+
+
+def test_options_of_films_are_wrong_usage_for_pairs(run: Run, coded: Path) -> None:
+    for words in (["--frames", "0:1"], ["--skip-damaged"], ["--codec", "ffv1"]):
+        assert run("decode", coded, "-o", ".", *words).code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_ctrl_c_leaves_a_whole_film_of_the_frames_so_far(tmp_path: Path) -> None:
+    write_folders(tmp_path, count=60)
+    program = (
+        "import sys, time\n"
+        "sys.path.insert(0, sys.argv.pop(1))\n"
+        "import crossband\n"
+        "from conftest import StoringCodec\n"
+        "class Slow(StoringCodec):\n"
+        "    def encode(self, pair, **options):\n"
+        "        time.sleep(0.05)\n"
+        "        return super().encode(pair, **options)\n"
+        "crossband.load = lambda name='base': Slow()\n"
+        "from crossband.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            program,
+            str(Path(__file__).parent),
+            "encode",
+            "visible",
+            "infrared",
+            "-o",
+            "scene.xb",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    path = tmp_path / "scene.xb"
+    give_up = time.monotonic() + 60
+    while (not path.exists() or path.stat().st_size < 5000) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    film = crossband.open(path)
+    assert 1 <= len(film) < 60
+    assert film.ending is None
+    assert f"scene.xb is a whole film of the {len(film)} frames so far" in err.splitlines()[-1]
+    film.close()
+
+
+def test_writer_and_command_make_the_same_film(run: Run, folders: tuple[Path, Path]) -> None:
+    assert run("encode", *folders, "-o", "scene.xb").code == 0
+    file = io.BytesIO()
+    with Writer(file) as writer:
+        for number, pair in enumerate(pairs()):
+            writer.write(pair, timestamp_us=round(number * 1e6 / 30))
+    assert file.getvalue() == Path("scene.xb").read_bytes()
