@@ -262,16 +262,17 @@ def test_the_shipped_step_tables_keep_every_product_within_the_bounds_of_the_pag
         for key, value in tensors.items()
         if key.startswith(f"{modality.value}.qualities.")
     }
-    assert part["signal"].min() > 0 and part["signal"].max() < 2**20
-    assert part["mean"].min() > 0 and part["mean"].max() < 2**21
+    assert part["signal"].min() >= 2**9 and part["signal"].max() < 2**20
+    inverse = (2**31 + part["signal"]) // (2 * part["signal"])
+    assert inverse.min() > 0 and inverse.max() <= 2**21
     assert part["hyper_value"].min() > 0 and part["hyper_value"].max() < 2**21
-    assert abs(part["offset"]).max() < 2**31
+    assert abs(part["offset"]).max() < 2**15
     assert abs(part["features"]).max() <= 32_767
     radius = int(tensors["tables.radius"].max())
     symbol = radius + 2**30 - 1
-    mean = (32_767 * int(part["mean"].max()) >> 18) + 1
+    mean = (32_767 * int(inverse.max()) >> 18) + 1
     assert 64 * symbol + mean < 2**37
-    assert 32_767 * int(part["mean"].max()) < 2**36
+    assert 32_767 * int(inverse.max()) < 2**36
     assert symbol * int(part["hyper_value"].max()) < 2**52
     assert 32_767 * (16 + symbol) + 256 * symbol < 2**47
     # Beyond 2^53 a product of floats is rounded; by then the signal is long saturated.
