@@ -153,6 +153,7 @@ def test_public_names_are_these_and_no_others() -> None:
         "Film",
         "Frame",
         "InputError",
+        "Metadata",
         "MissingPicture",
         "MissingWeights",
         "Modality",

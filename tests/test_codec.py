@@ -29,7 +29,7 @@ from crossband.errors import (
     StreamError,
     TargetUnreachable,
 )
-from crossband.pair import Modality, Pair, Raster
+from crossband.pair import Metadata, Modality, Pair, Raster
 from crossband.prepare import geometry, prepare
 from crossband.testing import synthetic_pair
 from crossband.testing.strategies import pairs
@@ -260,6 +260,27 @@ def test_the_first_picture_is_coded_as_if_it_were_alone(tiny_codec, scene):
     both = unpack(tiny_codec.encode(scene)).records[0]
     alone = unpack(tiny_codec.encode(Pair(infrared=scene.infrared))).records[0]
     assert both == alone
+
+
+def test_metadata_is_carried_and_changes_no_picture(tiny_codec, small):
+    visible, infrared = (
+        Metadata(exif=b"II*\0", xmp=b"<x/>"),
+        Metadata(icc=b"gray", calibration=b"R"),
+    )
+    assert small.visible is not None and small.infrared is not None
+    said = Pair(
+        replace(small.visible, metadata=visible), replace(small.infrared, metadata=infrared)
+    )
+    assert tiny_codec.encode(said.without_metadata()) == tiny_codec.encode(small)
+    data = tiny_codec.encode(said)
+    shown = tiny_codec.decode(data)
+    assert shown.equals(tiny_codec.decode(tiny_codec.encode(small)))
+    assert (shown.visible.metadata, shown.infrared.metadata) == (visible, infrared)
+    only = tiny_codec.decode(data, only=Modality.INFRARED)
+    assert only.infrared.metadata == infrared
+    bounded = tiny_codec.encode_to_size(said, size_bytes=len(data))
+    assert len(bounded) <= len(data)
+    assert tiny_codec.decode(bounded).visible.metadata == visible
 
 
 def test_asking_for_a_picture_that_is_not_there_is_refused(tiny_codec, scene):

@@ -30,7 +30,7 @@ from crossband.errors import (
     TrainingError,
     UnsupportedVersion,
 )
-from crossband.pair import Camera, Clip, Frame, Modality, Pair, Raster
+from crossband.pair import Camera, Clip, Frame, Metadata, Modality, Pair, Raster
 
 if TYPE_CHECKING:
     import os
@@ -50,6 +50,7 @@ __all__ = [
     "Film",
     "Frame",
     "InputError",
+    "Metadata",
     "MissingPicture",
     "MissingWeights",
     "Modality",

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from crossband import models
-from crossband.container import PairFile, PictureRecord, pack, unpack
+from crossband.container import PairFile, PictureRecord, blobs_of, pack, unpack
 from crossband.entropy.coder import SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
@@ -112,6 +112,7 @@ class Codec:
             raise TargetUnreachable(
                 f"no quality gives {size_bytes:,} bytes; quality 0 takes {smallest:,}:"
                 " allow more bytes or shrink the pictures"
+                f"{' or leave their metadata out' if blobs_of(pair) else ''}"
             )
         return best
 
@@ -140,7 +141,8 @@ class Codec:
             if needed or rests:
                 first = self._decode_picture(record, first)
             if needed and first is not None:
-                shown[record.modality] = first.raster
+                metadata = file.metadata_of(record.modality)
+                shown[record.modality] = replace(first.raster, metadata=metadata)
         return Pair(shown.get(Modality.VISIBLE), shown.get(Modality.INFRARED))
 
     def verify(self, data: bytes) -> None:
@@ -163,8 +165,10 @@ class Codec:
         if pair.visible is None or pair.infrared is None:
             orders = orders[:1]
         weights_id = bytes.fromhex(self.model.card.weights_id)
+        metadata = blobs_of(pair)
         return [
-            PairFile(weights_id, self._encode_pair(pair, index, each, effort)) for each in orders
+            PairFile(weights_id, self._encode_pair(pair, index, each, effort), metadata=metadata)
+            for each in orders
         ]
 
     @torch.inference_mode()

@@ -127,7 +127,8 @@ class Writer:
         """Codes a pair and appends it.
 
         Args:
-            pair: both pictures, or one while the other camera is silent.
+            pair: both pictures, or one while the other camera is silent; their metadata is left
+                out, for films carry none.
             timestamp_us: microseconds on the clock of the cameras, later than the frame before;
                 if not given, one frame after it.
 
@@ -149,7 +150,8 @@ class Writer:
 
             self._codec = crossband.load()
         quality, order, effort = self._options
-        coded = unpack(self._codec.encode(pair, quality=quality, order=order, effort=effort))
+        bare = pair.without_metadata()
+        coded = unpack(self._codec.encode(bare, quality=quality, order=order, effort=effort))
         if self._writer is None:
             self._writer = self._start(coded.weights_id)
         before = self._writer.size_bytes

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -28,6 +28,32 @@ class Modality(str, Enum):
         return Modality.INFRARED if self is Modality.VISIBLE else Modality.VISIBLE
 
 
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a picture file says beside its samples, as bytes that the codec never looks into.
+
+    Empty bytes stand for what is not there. False if all of it is empty.
+    """
+
+    exif: bytes = field(default=b"", repr=False)
+    """An EXIF block from its TIFF header (`II*` or `MM*`) on; the tags of a TIFF file are one too.
+    Its orientation is 1: samples are upright."""
+    xmp: bytes = field(default=b"", repr=False)
+    """An XMP packet."""
+    icc: bytes = field(default=b"", repr=False)
+    """An ICC profile; it describes the samples and is not applied to them."""
+    calibration: bytes = field(default=b"", repr=False)
+    """What turns the counts of a radiometric camera into temperatures, as its maker stores it."""
+
+    def __bool__(self) -> bool:
+        return self.size_bytes > 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all of it."""
+        return len(self.exif) + len(self.xmp) + len(self.icc) + len(self.calibration)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Raster:
     """Samples of one camera at one instant.
@@ -42,6 +68,8 @@ class Raster:
     """Unsigned integers: (height, width) for one channel, (height, width, 3) for RGB."""
     bit_depth: int = 0
     """Bits in use, 1 to 16; 14 for most radiometric cores, in uint16. 0: all of the type's bits."""
+    metadata: Metadata = Metadata()
+    """What its file says beside the samples; no part of `equals`."""
 
     def __post_init__(self) -> None:
         if self.samples.dtype not in (np.uint8, np.uint16):
@@ -95,6 +123,10 @@ class Raster:
             and np.array_equal(self.samples, other.samples)
         )
 
+    def without_metadata(self) -> Raster:
+        """The same samples and nothing beside them."""
+        return replace(self, metadata=Metadata()) if self.metadata else self
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
@@ -141,6 +173,13 @@ class Pair:
             if mine is not None and theirs is not None and not mine.equals(theirs):
                 return False
         return True
+
+    def without_metadata(self) -> Pair:
+        """The same pictures and nothing beside their samples."""
+        return Pair(
+            None if self.visible is None else self.visible.without_metadata(),
+            None if self.infrared is None else self.infrared.without_metadata(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

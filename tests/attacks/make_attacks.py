@@ -68,7 +68,7 @@ INFRARED = b"\x60\x97" + u16(48, 64) + CRC + STREAM  # 8 bits in two bytes, full
 VISIBLE = b"\xa0\xe7" + CRC + STREAM  # conditional RGB of the same size
 OTHER = b"\x20\xe7" + CRC + STREAM  # RGB of the same size, not conditional
 
-PICTURE, TIMESTAMP, FILLER, LAST = 0x01, 0x41, 0x42, 0x80
+PICTURE, TIMESTAMP, FILLER, METADATA, LAST = 0x01, 0x41, 0x42, 0x43, 0x80
 GOOD = file(record(PICTURE, INFRARED), record(PICTURE | LAST, VISIBLE))
 
 
@@ -96,6 +96,12 @@ def split() -> tuple[bytes, bytes]:
 FIRST, SECOND = split()
 STAMP = record(TIMESTAMP, b"\x2a")
 INFRARED_LAST = record(PICTURE | LAST, INFRARED)
+
+
+def said(payload: bytes) -> bytes:
+    """A file of one infrared picture and this payload of a metadata record."""
+    return file(record(PICTURE, INFRARED), record(METADATA | LAST, payload))
+
 
 ATTACKS = (
     # Other files, and files changed on their way.
@@ -303,6 +309,42 @@ ATTACKS = (
         ),
         "CorruptStream",
         "16 zero bytes, it has 17",
+    ),
+    # Metadata: kind and modality | bytes before compression | length | zlib stream.
+    Attack("metadata-empty", said(b""), "CorruptStream", "cut short"),
+    Attack("metadata-kind-0", said(b"\x40\x01\x01\x00"), "CorruptStream", "kind 0"),
+    Attack("metadata-reserved-bit", said(b"\xc1\x01\x01\x00"), "CorruptStream", "bit 7"),
+    Attack("metadata-nothing", said(b"\x41\x00\x01\x00"), "CorruptStream", "has 0 bytes"),
+    Attack("metadata-cut", said(b"\x41\x01\x02\x00"), "CorruptStream", "cut short"),
+    Attack(
+        "metadata-2-63",
+        said(b"\x41" + varint((1 << 63) - 1) + b"\x01\x00"),
+        "CorruptStream",
+        "it must have 1 to 16,777,216",
+    ),
+    Attack(
+        "metadata-16-mib-and-more",
+        said(b"\x41" + varint(1 << 24) + b"\x01\x00\x42\x01\x01\x00"),
+        "CorruptStream",
+        "at most 16,777,216",
+    ),
+    Attack("metadata-repeated", said(b"\x41\x01\x01\x00" * 2), "CorruptStream", "out of order"),
+    Attack("metadata-of-no-picture", said(b"\x01\x01\x01\x00"), "CorruptStream", "no visible"),
+    Attack(
+        "metadata-first",
+        file(record(METADATA, b"\x41\x01\x01\x00"), INFRARED_LAST),
+        "CorruptStream",
+        "out of order",
+    ),
+    Attack(
+        "metadata-between",
+        file(
+            record(PICTURE, INFRARED),
+            record(METADATA, b"\x41\x01\x01\x00"),
+            record(PICTURE | LAST, VISIBLE),
+        ),
+        "CorruptStream",
+        "out of order",
     ),
     # Kinds of a later day.
     Attack(

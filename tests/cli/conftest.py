@@ -24,7 +24,7 @@ import crossband
 import crossband.models
 from crossband import CorruptStream, MissingPicture, Modality, Pair, Raster, TargetUnreachable
 from crossband.cli import main
-from crossband.container import PairFile, PictureRecord, pack, unpack
+from crossband.container import PairFile, PictureRecord, blobs_of, pack, unpack
 from crossband.sources import write
 from crossband.testing import synthetic_pair
 
@@ -86,7 +86,7 @@ class StoringCodec:
                     symbols_crc=zlib.crc32(samples),
                 )
             )
-        return pack(PairFile(WEIGHTS_ID, tuple(records)))
+        return pack(PairFile(WEIGHTS_ID, tuple(records), metadata=blobs_of(pair)))
 
     def encode_to_size(self, pair: Pair, *, size_bytes: int, **options: Any) -> bytes:
         data = self.encode(pair, **options)
@@ -107,7 +107,9 @@ class StoringCodec:
                 shape = (record.height, record.width, 3)[: 2 if record.channels == 1 else 3]
                 kind = np.uint8 if record.sample_bytes == 1 else np.uint16
                 rasters[record.modality.value] = Raster(
-                    np.frombuffer(samples, "<u2").reshape(shape).astype(kind), record.bit_depth
+                    np.frombuffer(samples, "<u2").reshape(shape).astype(kind),
+                    record.bit_depth,
+                    file.metadata_of(record.modality),
                 )
         return Pair(**rasters)
 

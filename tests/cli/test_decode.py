@@ -80,6 +80,7 @@ def test_json_tells_files_sizes_and_seconds(run: Run, coded: Path) -> None:
         "height": 20,
         "channels": 1,
         "bit_depth": 14,
+        "sidecars": [],
     }
     assert set(facts) == {"file", "pictures", "load_s", "decode_s"}
 

@@ -16,6 +16,7 @@ from crossband.container import (
     FrameRecord,
     film,
     framing,
+    metadata,
     pack,
     pair_file,
     picture,
@@ -122,6 +123,9 @@ def test_the_checksums_of_the_example_follow_from_the_rule_of_the_page(example):
         f"`{pair_file.FILM:02x}`",
         f"`{film.KEY_FRAME:02x}`",
         f"`{film.INDEX:02x}`",
+        f"`{pair_file.METADATA:02x}`",
+        f"{metadata.MAX_METADATA_BYTES:,}",
+        *(f"| {kind.value} | {kind.name} |" for kind in metadata.BlobKind),
     ],
 )
 def test_the_page_names_the_limits_of_the_code(page, fact):

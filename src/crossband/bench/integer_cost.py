@@ -54,7 +54,7 @@ def measure(
     codec, trainable = Codec(models.load(weights)), load_exported(card).eval()
     found: dict[tuple[str, float], tuple[int, int, float]] = {}
     for task in tasks:
-        pair = read_pair(task.path.visible, task.path.infrared).pair
+        pair = read_pair(task.path.visible, task.path.infrared).pair.without_metadata()
         if pair.visible is None or pair.infrared is None:
             raise CrossbandError(f"{task.path.name} has one picture; pairs are needed here")
         shapes = {each: geometry(raster) for each in Modality if (raster := pair.get(each))}

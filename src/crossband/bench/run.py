@@ -131,7 +131,7 @@ def run(
         for task in tasks:
             what = f"{task.dataset}/{task.path.name}"
             try:
-                pair = read_pair(task.path.visible, task.path.infrared).pair
+                pair = read_pair(task.path.visible, task.path.infrared).pair.without_metadata()
             except SourceError as error:
                 step(what, points=points_a_pair, failure=str(error))
                 continue

@@ -232,7 +232,7 @@ def _find_pair(row: Row, root: Path) -> Pair:
         raise InputError(
             f"no picture of that name is in {root}; --data takes the folder of the run"
         )
-    pair = read_pair(found[0].visible, found[0].infrared).pair
+    pair = read_pair(found[0].visible, found[0].infrared).pair.without_metadata()
     if digest(pair) != row.input:
         raise InputError(f"the picture in {root} is not the one of the rows: its samples differ")
     return pair

@@ -44,7 +44,7 @@ def time(
     if visible is None and infrared is None:
         pair = synthetic_pair()
     else:
-        pair = read_pair(visible, infrared).pair
+        pair = read_pair(visible, infrared).pair.without_metadata()
     # First, so that the other codecs are not in the peak of memory.
     measure(pair, {"crossband": quality}, rounds=2)
     begun = start_up(pair)

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from crossband.cli.film import DecodeFilm, decode_film
 from crossband.cli.options import CodedWith, Force, Json
-from crossband.cli.outcome import ExitCode, UsageError, print_json
+from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
     STANDARD,
     Coded,
@@ -20,6 +21,9 @@ from crossband.cli.streams import (
     working,
     write_standard_output,
 )
+
+if TYPE_CHECKING:
+    from crossband.pair import Metadata
 
 EXAMPLES = """
 crossband decode pair.xb -o .                 writes pair.visible.png and pair.infrared.png
@@ -79,7 +83,8 @@ def decode(
     """Decode a file into DIR/NAME.visible.png and DIR/NAME.infrared.png.
 
     NAME is the file's name without its ending, or `stdin`. Each picture comes back at its own
-    size, number of channels and bit depth.
+    size, number of channels and bit depth. Its metadata is in it; what the format cannot hold
+    becomes a file beside it, such as DIR/NAME.visible.exif.
 
     A film becomes one film file or folder of numbered pictures for each camera.
     """
@@ -105,7 +110,7 @@ def decode(
     import crossband
     from crossband.cli.weights import Codecs
     from crossband.errors import OutputError
-    from crossband.sources import atomic_write, check_destination, write
+    from crossband.sources import atomic_write, check_destination, left_over, write
 
     data = coded.read()
     if frames is not None or skip_damaged or codec is not None:
@@ -139,26 +144,46 @@ def decode(
 
     # All pictures become files' bytes before the first file is written.
     pictures: dict[Modality, bytes] = {}
+    sidecars: dict[Modality, dict[Path, bytes]] = {}
     for modality in Modality:
         if (raster := pair.get(modality)) is not None:
             buffer = io.BytesIO()
             write(raster, buffer, format=format)
             pictures[modality] = buffer.getvalue()
+            sidecars[modality] = _sidecars(
+                left_over(raster, format=format), paths[modality].with_suffix("")
+            )
     if output == STANDARD:
-        (picture,) = pictures.values()
+        ((modality, picture),) = pictures.items()
         write_standard_output(picture)
+        for path in sidecars[modality]:
+            complain(
+                f"the {path.suffix[1:]} metadata does not fit into {format} whole and standard"
+                " output takes one picture; decode into a folder to have it beside the picture"
+            )
         return ExitCode.DONE
+    outputs: dict[Path, bytes] = {}
+    for modality, picture in pictures.items():
+        outputs |= {paths[modality]: picture, **sidecars[modality]}
+    for path in outputs:
+        check_destination(path, force=force)
     written: list[Path] = []
     try:
-        for modality, picture in pictures.items():
-            existed = paths[modality].exists()
-            atomic_write(paths[modality], picture, force=force)
+        for path, content in outputs.items():
+            existed = path.exists()
+            atomic_write(path, content, force=force)
             if not existed:
-                written.append(paths[modality])
-    except BaseException:  # Ctrl-C too: both pictures or none
+                written.append(path)
+    except BaseException:  # Ctrl-C too: all files or none
         for path in written:
             path.unlink(missing_ok=True)
         raise
+    for modality, files in sidecars.items():
+        for path in files:
+            complain(
+                f"{paths[modality]}: {format} cannot hold its {path.suffix[1:]} metadata whole;"
+                f" it is in {path}"
+            )
 
     if json:
         print_json(
@@ -171,6 +196,7 @@ def decode(
                         "height": raster.height,
                         "channels": raster.channels,
                         "bit_depth": raster.bit_depth,
+                        "sidecars": [str(path) for path in sidecars[modality]],
                     }
                     for modality in pictures
                     if (raster := pair.get(modality)) is not None
@@ -183,3 +209,12 @@ def decode(
         for modality in pictures:
             print(paths[modality])
     return ExitCode.DONE
+
+
+def _sidecars(metadata: Metadata, stem: Path) -> dict[Path, bytes]:
+    """Metadata as files of its own: STEM.exif (an EXIF block), STEM.xmp and so on."""
+    return {
+        stem.with_name(f"{stem.name}.{each.name}"): data
+        for each in fields(metadata)
+        if (data := getattr(metadata, each.name))
+    }

@@ -145,7 +145,7 @@ def _the_pair(visible: str | None, infrared: str | None, *, drop_alpha: bool) ->
     source = read_pair(Path(visible), Path(infrared), drop_alpha=drop_alpha)
     for note in source.notes:
         complain(note)
-    return source.pair
+    return source.pair.without_metadata()  # the sizes that it compares are those of pictures
 
 
 def _check_folder(folder: Path) -> None:

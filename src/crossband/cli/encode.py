@@ -31,6 +31,8 @@ crossband encode visible.png infrared.png --target-bytes 20000 --order auto -o p
 crossband encode --infrared-only infrared.tiff -o infrared.xb
 crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
 crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
+crossband encode --radiometric FLIR0042.jpg -o pair.xb
+crossband encode photo.jpg infrared.tiff --strip-metadata -o pair.xb
 grab-frame | crossband encode - infrared.png -o - > pair.xb
 """
 
@@ -55,6 +57,10 @@ def encode(
     infrared_only: Annotated[
         str | None,
         typer.Option(metavar="INFRARED", help="Encode an infrared picture alone."),
+    ] = None,
+    radiometric: Annotated[
+        str | None,
+        typer.Option(metavar="JPEG", help="Encode the pair in one FLIR radiometric JPEG."),
     ] = None,
     visible_only: Annotated[
         str | None,
@@ -114,6 +120,13 @@ def encode(
         typer.Option(metavar="FPS", help="Folders of pictures: frames a second.  [default: 30]"),
     ] = None,
     drop_alpha: DropAlpha = False,
+    strip_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--strip-metadata",
+            help="Leave EXIF, XMP, colour profile and TIFF tags out instead of carrying them.",
+        ),
+    ] = False,
     force: Force = False,
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Weights: see `crossband models list`.")
@@ -124,12 +137,17 @@ def encode(
 
     Takes PNG, JPEG, TIFF and WebP, told by content. Visible pictures are 8-bit RGB or gray,
     infrared ones have one channel of 8 to 16 bits, which is kept. Sizes may differ. Either camera
-    may be missing.
+    may be missing. EXIF, XMP, colour profile and TIFF tags are carried along.
 
     Films are two film files, or two folders of numbered pictures; Ctrl-C ends a film early and
     leaves a whole one of the frames so far.
     """
-    visible, infrared = _inputs(visible, infrared, visible_only, infrared_only)
+    if radiometric is None:
+        visible, infrared = _inputs(visible, infrared, visible_only, infrared_only)
+    elif any(name is not None for name in (visible, infrared, visible_only, infrared_only)):
+        raise UsageError(
+            "--radiometric names a file that holds both pictures; give it alone, or leave it out"
+        )
     _check_numbers(quality, target_bpp, target_bytes, effort)
     if output == STANDARD:
         check_standard_output(json=json)
@@ -162,24 +180,30 @@ def encode(
 
     import crossband
     from crossband.cli.facts import file_facts, file_lines
-    from crossband.sources import atomic_write, read_pair
+    from crossband.container import blobs_of
+    from crossband.sources import atomic_write, read_pair, read_radiometric
 
-    source = read_pair(picture_source(visible), picture_source(infrared), drop_alpha=drop_alpha)
+    both = picture_source(radiometric)
+    source = (
+        read_pair(picture_source(visible), picture_source(infrared), drop_alpha=drop_alpha)
+        if both is None
+        else read_radiometric(both)
+    )
     for note in source.notes:
         complain(note)
+    pair = source.pair.without_metadata() if strip_metadata else source.pair
+    blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
     started = time.perf_counter()
     with working("encoding"):
         if target_bytes is not None:
-            data = codec.encode_to_size(
-                source.pair, size_bytes=target_bytes, order=order, effort=effort
-            )
+            data = codec.encode_to_size(pair, size_bytes=target_bytes, order=order, effort=effort)
         elif target_bpp is not None:
-            data = _encode_to_rate(codec, source.pair, target_bpp, order, effort)
+            data = _encode_to_rate(codec, pair, target_bpp, order, effort)
         else:
             data = codec.encode(
-                source.pair,
+                pair,
                 quality=DEFAULT_QUALITY if quality is None else quality,
                 order=order,
                 effort=effort,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from crossband.pair import Modality
@@ -41,6 +42,7 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
         "weights_name": weights_name(file.weights_id),
         "order": _order(file),
         "timestamp_us": file.timestamp_us,
+        "metadata_bytes": metadata_bytes(file),
         "pictures": [
             {
                 "modality": picture.modality.value,
@@ -58,6 +60,36 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
             for picture in file.records
         ],
     }
+
+
+def metadata_bytes(file: PairFile) -> int:
+    """Bytes of the file that carry metadata."""
+    return sum(part.size_bytes for part in file.parts if part.name == "metadata")
+
+
+def metadata_facts(file: PairFile) -> list[dict[str, Any]]:
+    """The JSON of `info --metadata`, one object a blob."""
+    return [
+        {
+            "modality": blob.modality.value,
+            "kind": blob.name,
+            "size_bytes": blob.size_bytes,
+            "coded_bytes": len(blob.coded),
+            "sha256": hashlib.sha256(blob.inflate()).hexdigest(),
+        }
+        for blob in file.metadata
+    ]
+
+
+def metadata_lines(file: PairFile) -> list[str]:
+    """What `info --metadata` prints below the other lines."""
+    if not file.metadata:
+        return ["  no metadata"]
+    return [
+        f"  {fact['modality']:<9} {fact['kind']}, {fact['size_bytes']:,} bytes"
+        f" ({fact['coded_bytes']:,} in the file), SHA-256 {fact['sha256'][:16]}"
+        for fact in metadata_facts(file)
+    ]
 
 
 def file_lines(name: str, file: PairFile) -> list[str]:
@@ -79,6 +111,9 @@ def file_lines(name: str, file: PairFile) -> list[str]:
             f" {f'given {partner}' if picture.conditional else 'coded alone'},"
             f" {file.picture_bytes(picture.modality):,} bytes"
         )
+    if file.metadata:
+        kinds = [f"{blob.modality.value} {blob.name}" for blob in file.metadata]
+        lines.append(f"  metadata  {metadata_bytes(file):,} bytes: {', '.join(kinds)}")
     return lines
 
 

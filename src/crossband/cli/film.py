@@ -130,6 +130,9 @@ def encode_film(request: EncodeFilm) -> ExitCode:
     try:
         with writer, _until_interrupt() as was_interrupted, _progress("encoding", total) as advance:
             for frame in frames:
+                shown = (frame.pair.visible, frame.pair.infrared)
+                if not writer.frames and any(each and each.metadata for each in shown):
+                    complain("the pictures' metadata is left out: films carry none")
                 writer.write(frame.pair, timestamp_us=frame.timestamp_us)
                 advance()
                 if was_interrupted():

@@ -13,6 +13,7 @@ from crossband.cli.streams import STANDARD, Coded, shown_name
 
 EXAMPLES = """
 crossband info pair.xb
+crossband info pair.xb --metadata
 crossband info pair.xb --json | jq .rate_bpp
 crossband encode visible.png infrared.png -o - | crossband info -
 """
@@ -23,6 +24,10 @@ def info(
         str, typer.Argument(metavar="FILE", help="Crossband file; - for standard input.")
     ],
     *,
+    metadata: Annotated[
+        bool,
+        typer.Option("--metadata", help="List the metadata of each picture, verified."),
+    ] = False,
     json: Json = False,
 ) -> ExitCode:
     """Show sizes, depths, order, quality and bytes of each picture in a file.
@@ -37,12 +42,14 @@ def info(
 
         with coded:
             return info_film(coded, json=json)
-    from crossband.cli.facts import file_facts, file_lines
+    from crossband.cli.facts import file_facts, file_lines, metadata_facts, metadata_lines
     from crossband.container import unpack
 
     header = unpack(coded.read())
     if json:
-        print_json(file_facts(None if file == STANDARD else file, header))
+        facts = file_facts(None if file == STANDARD else file, header)
+        print_json({**facts, "metadata": metadata_facts(header)} if metadata else facts)
     else:
-        print("\n".join(file_lines(shown_name(file), header)))
+        lines = file_lines(shown_name(file), header)
+        print("\n".join([*lines, *metadata_lines(header)] if metadata else lines))
     return ExitCode.DONE

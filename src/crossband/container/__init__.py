@@ -8,6 +8,7 @@
     fields      numbers as bytes
     framing     header, chained and checksummed records
     picture     the record of one coded picture
+    metadata    the record of what the source files said beside their samples
     pair_file   the file of one pair
     film        the records of a film
     film_stream films written and read record by record
@@ -29,12 +30,16 @@ from crossband.container.film_stream import (
     read_index,
 )
 from crossband.container.framing import VERSION
+from crossband.container.metadata import MAX_METADATA_BYTES, Blob, BlobKind, blobs_of
 from crossband.container.pair_file import PairFile, Part, pack, unpack
 from crossband.container.picture import PictureRecord
 
 __all__ = [
     "HEAD_BYTES",
+    "MAX_METADATA_BYTES",
     "VERSION",
+    "Blob",
+    "BlobKind",
     "Damage",
     "FilmHeader",
     "FilmReader",
@@ -45,6 +50,7 @@ __all__ = [
     "Part",
     "PictureRecord",
     "StoredFrame",
+    "blobs_of",
     "is_film",
     "pack",
     "read_frame",

@@ -17,9 +17,16 @@ from crossband.container.framing import (
     unpack_header,
     unpack_records,
 )
+from crossband.container.metadata import (
+    Blob,
+    check_blobs,
+    metadata_of,
+    pack_metadata,
+    unpack_metadata,
+)
 from crossband.container.picture import PictureRecord, pack_fields, pack_picture, unpack_picture
 from crossband.errors import CorruptStream, PictureError, UnsupportedVersion
-from crossband.pair import Modality
+from crossband.pair import Metadata, Modality
 
 PICTURE = 0x01
 """Kind of a picture record: critical."""
@@ -29,6 +36,8 @@ TIMESTAMP = 0x41
 """Kind of a timestamp record: ancillary."""
 FILLER = 0x42
 """Kind of a filler record: ancillary."""
+METADATA = 0x43
+"""Kind of a metadata record: ancillary."""
 PIXELS_PER_BYTE = 16_384
 """Pixels that one byte of a file can hold, 128x128: 0.0005 bit a pixel."""
 
@@ -49,7 +58,8 @@ class PairFile:
 
     Raises:
         PictureError: a value is outside its range, there is no picture, both are of one modality,
-            or the first is conditional.
+            the first is conditional, or metadata is out of order, too large or of a picture that
+            is not there.
     """
 
     weights_id: bytes
@@ -58,6 +68,8 @@ class PairFile:
     """In the order of coding; only the second may be conditional."""
     timestamp_us: int | None = None
     """Microseconds on the clock of the cameras, 0 to 2^63 - 1; None if unknown."""
+    metadata: tuple[Blob, ...] = ()
+    """What the source files said beside their samples, compressed."""
 
     def __post_init__(self) -> None:
         if len(self.weights_id) != WEIGHTS_ID_BYTES:
@@ -80,6 +92,21 @@ class PairFile:
             raise PictureError(
                 f"the timestamp is {self.timestamp_us} us; it must be 0 to {VARINT_MAX:,}"
             )
+        check_blobs(self.metadata)
+        for blob in self.metadata:
+            if self.get(blob.modality) is None:
+                raise PictureError(
+                    f"there is {blob.modality.value} metadata and no {blob.modality.value} picture;"
+                    " metadata belongs to a picture of the file"
+                )
+
+    def metadata_of(self, modality: Modality) -> Metadata:
+        """The metadata of one camera's picture; empty if there is none.
+
+        Raises:
+            CorruptStream: it cannot be decompressed.
+        """
+        return metadata_of(self.metadata, modality)
 
     def get(self, modality: Modality) -> PictureRecord | None:
         """The picture of one camera, or None."""
@@ -101,6 +128,8 @@ class PairFile:
                 Part(f"{name} stream", stream_bytes),
             ]
             before = picture
+        if self.metadata:
+            parts.append(Part("metadata", record_bytes(len(pack_metadata(self.metadata)))))
         size_bytes = sum(part.size_bytes for part in parts)
         if (filler := _filler_bytes(size_bytes, self.records)) is not None:
             parts.append(Part("filler", record_bytes(filler)))
@@ -140,6 +169,8 @@ def pack(file: PairFile) -> bytes:
     for picture in file.records:
         records.append((PICTURE, pack_picture(picture, before)))
         before = picture
+    if file.metadata:
+        records.append((METADATA, pack_metadata(file.metadata)))
     size_bytes = HEADER_BYTES + sum(record_bytes(len(payload)) for _, payload in records)
     if (filler := _filler_bytes(size_bytes, file.records)) is not None:
         records.append((FILLER, bytes(filler)))
@@ -159,8 +190,14 @@ def unpack(data: bytes) -> PairFile:
     weights_id = unpack_header(data)
     timestamp_us: int | None = None
     pictures: list[PictureRecord] = []
+    metadata: tuple[Blob, ...] = ()
     for record in unpack_records(data):
         if record.kind == PICTURE:
+            if metadata:
+                raise CorruptStream(
+                    f"the picture record at byte {record.offset:,} is out of order; metadata"
+                    " follows the pictures"
+                )
             if len(pictures) == 2:
                 raise CorruptStream("the file has more than two pictures; 1 and 2 are allowed")
             before = pictures[0] if pictures else None
@@ -172,6 +209,13 @@ def unpack(data: bytes) -> PairFile:
                     " the pictures is allowed"
                 )
             timestamp_us = _unpack_timestamp(record.payload)
+        elif record.kind == METADATA:
+            if metadata or not pictures:
+                raise CorruptStream(
+                    f"the metadata record at byte {record.offset:,} is out of order; one after the"
+                    " pictures is allowed"
+                )
+            metadata = unpack_metadata(record.payload)
         elif record.kind == FILLER:
             needed = _filler_bytes(len(data) - record.size_bytes, pictures)
             if not record.is_last or len(record.payload) != needed or any(record.payload):
@@ -198,7 +242,7 @@ def unpack(data: bytes) -> PairFile:
             f" {PIXELS_PER_BYTE * len(data):,}; it was not made by crossband"
         )
     try:
-        return PairFile(weights_id, tuple(pictures), timestamp_us)
+        return PairFile(weights_id, tuple(pictures), timestamp_us, metadata)
     except PictureError as error:
         raise CorruptStream(f"the file is damaged: {error}") from error
 

@@ -17,11 +17,18 @@ from crossband.sources.atomic import atomic_write, check_destination
 from crossband.sources.film_writing import FilmFormat, Sink, open_sink
 from crossband.sources.matching import MatchReport, Rule, alone, match
 from crossband.sources.picture_folder import read_folder
-from crossband.sources.reading import Source, SourceImage, SourcePair, read, read_pair
+from crossband.sources.reading import (
+    Source,
+    SourceImage,
+    SourcePair,
+    read,
+    read_pair,
+    read_radiometric,
+)
 from crossband.sources.recording import Recording, TimedRaster
 from crossband.sources.stored import MAX_PIXELS
 from crossband.sources.video import is_film_file, read_video
-from crossband.sources.writing import Format, write
+from crossband.sources.writing import Format, left_over, write
 
 __all__ = [
     "MAX_PIXELS",
@@ -39,11 +46,13 @@ __all__ = [
     "atomic_write",
     "check_destination",
     "is_film_file",
+    "left_over",
     "match",
     "open_sink",
     "read",
     "read_folder",
     "read_pair",
+    "read_radiometric",
     "read_video",
     "write",
 ]

@@ -11,12 +11,14 @@ from PIL import Image
 
 from crossband.errors import SourceError
 from crossband.pair import Raster
+from crossband.sources.metadata import EXIF_PREFIX, from_pillow, split
 from crossband.sources.orientation import orientation_note, orientation_of, turn_upright
 from crossband.sources.stored import (
     StoredPicture,
     check_size,
 )
 
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _NOT_A_FRAME = (0xC4, 0xC8, 0xCC)  # Huffman tables, reserved, arithmetic conditioning
 
 
@@ -49,18 +51,37 @@ def read_jpeg(data: bytes) -> StoredPicture:
         pictures = getattr(image, "n_frames", 1)
         orientation = orientation_of(image)
         samples = np.array(image)
+        metadata = from_pillow(image.info)
+        segments = [body for _, body in getattr(image, "applist", ())]
     notes = (f"first of the {pictures} pictures in the file taken",) if pictures > 1 else ()
+    if any(body.startswith(_EXTENDED_XMP) for body in segments):
+        notes = (*notes, "the extended part of its XMP is left out; the main part is kept")
+    if any(body.startswith(b"FLIR\0") for body in segments):
+        notes = (
+            *notes,
+            "holds the counts of a FLIR camera, which are left out (see --radiometric)",
+        )
     return StoredPicture(
         turn_upright(samples[..., None] if samples.ndim == 2 else samples, orientation),
         8,
         notes=(*notes, *orientation_note(orientation)),
+        metadata=metadata,
     )
 
 
 def write_jpeg(raster: Raster) -> bytes:
     """The bytes of a JPEG file close to these 8-bit samples (quality 95, 4:4:4)."""
     file = BytesIO()
-    Image.fromarray(raster.samples).save(file, format="JPEG", quality=95, subsampling=0)
+    held = split(raster, "jpeg").held
+    Image.fromarray(raster.samples).save(
+        file,
+        format="JPEG",
+        quality=95,
+        subsampling=0,
+        exif=EXIF_PREFIX + held.exif if held.exif else b"",
+        xmp=held.xmp,
+        icc_profile=held.icc,
+    )
     return file.getvalue()
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from crossband.errors import SourceError
-from crossband.pair import Raster
+from crossband.pair import Metadata, Raster
+from crossband.sources.metadata import split
 from crossband.sources.orientation import orientation_note, orientation_of, turn_upright
+from crossband.sources.png_metadata import CHUNKS, XMP_KEYWORD, Piece, metadata_of, piece_of
 from crossband.sources.stored import (
     Samples,
     StoredPicture,
@@ -46,6 +48,9 @@ class _Header:
     frames: int
     image_data: bytes
     """The compressed samples."""
+    metadata: Metadata
+    damaged: tuple[str, ...]
+    """Names of chunks with metadata that cannot be used."""
 
 
 def read_png(data: bytes) -> StoredPicture:
@@ -71,12 +76,14 @@ def read_png(data: bytes) -> StoredPicture:
         notes.append("palette colours read as RGB")
     elif header.bits < 8:
         notes.append(f"{header.bits}-bit samples scaled to 8 bits")
+    notes += [f"its {name} chunk is damaged and left out" for name in header.damaged]
     depth = honoured_depth(samples, header.declared_depth)
     return StoredPicture(
         turn_upright(samples, orientation),
         depth,
         has_alpha=header.colour_type in (_GRAY_ALPHA, _RGB_ALPHA) or header.has_transparency,
         notes=(*notes, *orientation_note(orientation)),
+        metadata=header.metadata,
     )
 
 
@@ -85,8 +92,14 @@ def write_png(raster: Raster) -> bytes:
     text = PngImagePlugin.PngInfo()
     if raster.bit_depth < raster.samples.dtype.itemsize * 8:
         text.add_text(_DEPTH_KEYWORD, str(raster.bit_depth))
+    held = split(raster, "png").held
+    if held.xmp:
+        text.add_itxt(XMP_KEYWORD, held.xmp)
+    options = {"exif": held.exif} if held.exif else {}
     file = BytesIO()
-    Image.fromarray(raster.samples).save(file, format="PNG", pnginfo=text)
+    Image.fromarray(raster.samples).save(
+        file, format="PNG", pnginfo=text, icc_profile=held.icc, **options
+    )
     return file.getvalue()
 
 
@@ -97,6 +110,8 @@ def _parse(data: bytes) -> _Header:
     has_transparency = False
     frames = 1
     image_data: list[bytes] = []
+    pieces: list[Piece] = []
+    damaged: list[str] = []
     while True:
         if position + 12 > len(data):
             raise SourceError(
@@ -119,6 +134,11 @@ def _parse(data: bytes) -> _Header:
                 f" {expected:#010x} was written: copy or save it again"
             )
         position += 12 + length
+        if name in CHUNKS and (piece := piece_of(name, body)) is not None:
+            if piece.data and zlib.crc32(body, zlib.crc32(name)) == expected:
+                pieces.append(piece)
+            else:
+                damaged.append(_printable(name))
         match name:
             case b"IHDR" if length == 13:
                 width, height, bits, colour_type, _, _, interlace = struct.unpack(">IIBBBBB", body)
@@ -155,6 +175,8 @@ def _parse(data: bytes) -> _Header:
         has_transparency=has_transparency,
         frames=frames,
         image_data=b"".join(image_data),
+        metadata=metadata_of(pieces),
+        damaged=tuple(damaged),
     )
 
 

@@ -8,18 +8,21 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from crossband.errors import SourceError
 from crossband.pair import Modality, Pair, Raster
+from crossband.sources.flir import RadiometricPicture, read_flir
 from crossband.sources.jpeg import read_jpeg
 from crossband.sources.kind import HEAD_BYTES, Kind, identify
 from crossband.sources.png import read_png
 from crossband.sources.stored import StoredPicture
 from crossband.sources.webp import read_webp
+
+_Result = TypeVar("_Result")
 
 MAX_FILE_BYTES = 1 << 30
 """Largest file: the largest picture, 16-bit RGB without compression, needs 0.8 GiB."""
@@ -59,6 +62,7 @@ def read(source: Source, modality: Modality, *, drop_alpha: bool = False) -> Sou
 
     The kind of file is told by its bytes, not by its name. Infrared keeps its own depth, 8 to 16
     bits: no step of the way has fewer. Orientation tags are honoured, colour profiles are not.
+    EXIF, XMP, colour profile and TIFF tags come along as metadata, with orientation 1.
 
     Args:
         source: path, bytes, or binary file (a pipe will do).
@@ -107,6 +111,44 @@ def read_pair(
     )
 
 
+def read_radiometric(source: Source) -> SourcePair:
+    """The pair in one FLIR radiometric JPEG: the counts of its sensor and its visible picture.
+
+    The counts are infrared of 16 bits, as the sensor has them (no orientation is applied). What
+    turns them into temperatures is their metadata `calibration`. A file of a camera without a
+    visible picture gives the infrared one alone.
+
+    Raises:
+        SourceError: the file is missing, damaged, or no radiometric JPEG. One line.
+    """
+    name = _name(source)
+    try:
+        picture = _guarded(_read_flir, _read_bytes(source))
+    except SourceError as error:
+        raise SourceError(f"{name}: {error}") from error.__cause__
+    except OSError as error:
+        raise SourceError(f"{name}: {_unreadable(error)}") from error
+    infrared = _assign(_NamedPicture(name, picture.infrared), Modality.INFRARED, drop_alpha=False)
+    visible = None
+    if picture.visible is not None:
+        visible = _assign(_NamedPicture(name, picture.visible), Modality.VISIBLE, drop_alpha=False)
+    notes = (
+        *(visible.notes if visible else ()),
+        *infrared.notes,
+        *(f"{name}: {note}" for note in picture.notes),
+    )
+    return SourcePair(Pair(visible.raster if visible else None, infrared.raster), notes)
+
+
+def _read_flir(data: bytes) -> RadiometricPicture:
+    if (kind := identify(data[:HEAD_BYTES])) is not Kind.JPEG:
+        raise SourceError(
+            f"is a {kind.value} picture; a FLIR radiometric JPEG is needed: name the two pictures"
+            " instead"
+        )
+    return read_flir(data)
+
+
 def _assign(
     named: _NamedPicture, modality: Modality, *, drop_alpha: bool, swapped: bool = False
 ) -> SourceImage:
@@ -128,7 +170,9 @@ def _assign(
                 f"{named.name}: has {bits}-bit samples; visible pictures are 8-bit RGB or gray:"
                 f" convert it to 8 bits{hint}"
             )
-        raster = Raster(samples[..., 0] if picture.channels == 1 else samples)
+        raster = Raster(
+            samples[..., 0] if picture.channels == 1 else samples, metadata=picture.metadata
+        )
     else:
         if (spread := picture.channel_spread) > 0:
             swap = " (were visible and infrared swapped?)" if swapped else ""
@@ -140,7 +184,11 @@ def _assign(
         if picture.channels == 3:
             notes.append("three equal channels taken as one")
         # Copied, so that the other two channels do not stay in memory.
-        raster = Raster(np.ascontiguousarray(samples[..., 0]), max(8, picture.declared_depth))
+        raster = Raster(
+            np.ascontiguousarray(samples[..., 0]),
+            max(8, picture.declared_depth),
+            picture.metadata,
+        )
     return SourceImage(raster, tuple(f"{named.name}: {note}" for note in notes))
 
 
@@ -208,11 +256,15 @@ def _read_stream(stream: BinaryIO) -> bytes:
 
 
 def _decode(data: bytes) -> StoredPicture:
-    kind = identify(data[:HEAD_BYTES])
+    return _guarded(_READERS[identify(data[:HEAD_BYTES])], data)
+
+
+def _guarded(reader: Callable[[bytes], _Result], data: bytes) -> _Result:
+    """What the reader gives; whatever else it raises becomes a SourceError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks about odd tags, large sizes, ...
-            return _READERS[kind](data)
+            return reader(data)
     except SourceError:
         raise
     except Image.DecompressionBombError as error:
@@ -225,6 +277,7 @@ def _decode(data: bytes) -> StoredPicture:
             "needs more memory than there is: cut it into tiles or free memory"
         ) from error
     except Exception as error:  # decoders raise nearly anything on damaged data
+        kind = identify(data[:HEAD_BYTES])
         raise SourceError(
             f"is a damaged {kind.value} file ({_damage(error)}): copy or save it again"
         ) from error

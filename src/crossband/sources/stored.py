@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from crossband.errors import SourceError
-from crossband.pair import MAX_SIDE
+from crossband.pair import MAX_SIDE, Metadata
 
 MAX_PIXELS = 1 << 27
 """Most pixels of one picture (16,384 x 8,192); below the size at which Pillow refuses too."""
@@ -31,6 +31,8 @@ class StoredPicture:
     """Whether the file has an alpha channel or a transparent colour."""
     notes: tuple[str, ...] = ()
     """What the user should know, one sentence each."""
+    metadata: Metadata = field(default_factory=Metadata)
+    """What the file says beside the samples, fit for them being upright."""
 
     @property
     def channels(self) -> int:

@@ -8,14 +8,31 @@ turn 16-bit colour into 8 bits.
 from __future__ import annotations
 
 import logging
+import struct
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage
 
 from crossband.errors import SourceError
-from crossband.pair import Raster
+from crossband.pair import Metadata, Raster
+from crossband.sources.directories import (
+    BadDirectory,
+    Entry,
+    pack_block,
+    pack_entries,
+    read_directory,
+)
+from crossband.sources.metadata import (
+    ICC_TAG,
+    PICTURE_TAGS,
+    XMP_TAG,
+    exif_entries,
+    found_metadata,
+    split,
+)
 from crossband.sources.orientation import ORIENTATION_TAG, orientation_note, turn_upright
 from crossband.sources.stored import Samples, StoredPicture, check_size, honoured_depth
 
@@ -23,6 +40,9 @@ from crossband.sources.stored import Samples, StoredPicture, check_size, honoure
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _MAX_SAMPLE_VALUE_TAG = 281
+_X_RESOLUTION, _Y_RESOLUTION, _UNIT = _RESOLUTION = (282, 283, 296)
+_NO_UNIT = 1
+_BYTE, _UNDEFINED = 1, 7
 _LARGEST_SEGMENT_COUNT = 1 << 17
 """Strips or tiles; twice what 65,535 rows need."""
 
@@ -46,16 +66,24 @@ def read_tiff(data: bytes) -> StoredPicture:
         depth = _declared_depth(page)
         orientation = _tag(page, ORIENTATION_TAG, 1)
         notes = (*_notes(page), *orientation_note(orientation))
+        try:
+            metadata = _metadata(data, page)
+        except BadDirectory as error:
+            metadata = Metadata()
+            notes = (*notes, f"its tags are damaged and left out ({error})")
     return StoredPicture(
         turn_upright(samples, orientation),
         honoured_depth(samples, depth),
         has_alpha=alpha_channels > 0,
         notes=notes,
+        metadata=metadata,
     )
 
 
 def write_tiff(raster: Raster) -> bytes:
     """The bytes of a deflated TIFF file with exactly these samples."""
+    held = split(raster, "tiff").held
+    order: Literal[">", "<"] = ">" if held.exif.startswith(b"MM") else "<"
     tags = []
     if raster.bit_depth < raster.samples.dtype.itemsize * 8:
         tags.append((_MAX_SAMPLE_VALUE_TAG, "H", 1, raster.peak, True))
@@ -69,8 +97,40 @@ def write_tiff(raster: Raster) -> bytes:
         metadata=None,
         software=False,
         extratags=tags,
+        byteorder=order if held else None,
     )
-    return file.getvalue()
+    return _with_metadata(file.getvalue(), held, order) if held else file.getvalue()
+
+
+def _metadata(data: bytes, page: TiffPage) -> Metadata:
+    """The tags that do not describe this file's own samples, as one EXIF block, and XMP and ICC."""
+    directory = read_directory(data, page.offset)
+    own = {entry.code: entry.value for entry in directory.entries}
+    kept = [
+        entry for entry in directory.entries if entry.code not in (*PICTURE_TAGS, XMP_TAG, ICC_TAG)
+    ]
+    one = struct.pack(f"{directory.order}II", 1, 1)
+    none = struct.pack(f"{directory.order}H", _NO_UNIT)
+    if (own.get(_X_RESOLUTION), own.get(_Y_RESOLUTION), own.get(_UNIT)) == (one, one, none):
+        # What writers put there that know no resolution.
+        kept = [entry for entry in kept if entry.code not in _RESOLUTION]
+    return found_metadata(
+        exif=pack_block(kept, order=directory.order) if kept else b"",
+        xmp=own.get(XMP_TAG, b""),
+        icc=own.get(ICC_TAG, b""),
+    )
+
+
+def _with_metadata(data: bytes, held: Metadata, order: str) -> bytes:
+    """The file with a new directory at its end, which has the metadata's tags too."""
+    tags = {entry.code: entry for entry in read_directory(data).entries}
+    tags |= {entry.code: entry for entry in exif_entries(held)}
+    for code, kind, value in ((XMP_TAG, _BYTE, held.xmp), (ICC_TAG, _UNDEFINED, held.icc)):
+        if value:
+            tags[code] = Entry(code, kind, len(value), value)
+    data += bytes(len(data) % 2)
+    directory = pack_entries(tags.values(), order=order, base=len(data))
+    return data[:4] + struct.pack(f"{order}I", len(data)) + data[8:] + directory
 
 
 def _only_page(file: TiffFile) -> TiffPage:

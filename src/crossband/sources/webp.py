@@ -10,6 +10,7 @@ from PIL import Image, WebPImagePlugin
 
 from crossband.errors import SourceError
 from crossband.pair import Raster
+from crossband.sources.metadata import from_pillow, split
 from crossband.sources.orientation import orientation_note, orientation_of, turn_upright
 from crossband.sources.stored import (
     StoredPicture,
@@ -37,18 +38,23 @@ def read_webp(data: bytes) -> StoredPicture:
         has_alpha = image.mode == "RGBA"
         orientation = orientation_of(image)
         samples = np.array(image.convert("RGB"))
+        metadata = from_pillow(image.info)
     return StoredPicture(
         turn_upright(samples, orientation),
         8,
         has_alpha=has_alpha,
         notes=orientation_note(orientation),
+        metadata=metadata,
     )
 
 
 def write_webp(raster: Raster) -> bytes:
     """The bytes of a lossless WebP file with exactly these 8-bit samples."""
     file = BytesIO()
-    Image.fromarray(raster.samples).convert("RGB").save(file, format=_FORMAT, lossless=True)
+    held = split(raster, "webp").held
+    Image.fromarray(raster.samples).convert("RGB").save(
+        file, format=_FORMAT, lossless=True, exif=held.exif, xmp=held.xmp, icc_profile=held.icc
+    )
     return file.getvalue()
 
 

@@ -7,9 +7,10 @@ import os
 from typing import BinaryIO, Literal, TypeAlias
 
 from crossband.errors import OutputError
-from crossband.pair import Raster
+from crossband.pair import Metadata, Raster
 from crossband.sources.atomic import atomic_write
 from crossband.sources.jpeg import write_jpeg
+from crossband.sources.metadata import split
 from crossband.sources.png import write_png
 from crossband.sources.webp import write_webp
 
@@ -30,7 +31,8 @@ def write(
 
     PNG and TIFF hold gray of 8 to 16 bits and 8-bit RGB, TIFF also 16-bit RGB. WebP (lossless) and
     JPEG (quality 95, 4:4:4, not lossless) hold 8 bits; WebP has no gray, so gray comes back as
-    three equal channels. A file appears whole or not at all.
+    three equal channels. A file appears whole or not at all. Of the picture's metadata it gets what
+    the format can hold; `left_over` is the rest.
 
     Args:
         raster: the picture.
@@ -46,6 +48,16 @@ def write(
         atomic_write(destination, data, force=force)
     else:
         destination.write(data)
+
+
+def left_over(raster: Raster, *, format: Format = "png") -> Metadata:
+    """What of a picture's metadata `write` cannot put whole into a file of this format.
+
+    EXIF comes whole into PNG, WebP and JPEG (there up to 64 kB); TIFF takes its tags apart and has
+    no place for a thumbnail. A colour profile must be for the channels of the file. A calibration
+    has no place anywhere.
+    """
+    return split(raster, format).left
 
 
 def _to_bytes(raster: Raster, format: Format) -> bytes:
