@@ -87,7 +87,7 @@ def encode(
     Args:
         visible: 8-bit RGB or gray, (height, width[, 3]), or None.
         infrared: one channel of uint8 or uint16, (height, width), or None. Give a `Raster` to say
-            how many of the 16 bits are in use.
+            how many of the 16 bits are in use, or to have its metadata carried.
         quality: 0 to 100, higher is better and larger.
         order: which picture is coded first, on its own; the other is coded knowing it.
         effort: 1 to 9, higher tries more and takes longer.

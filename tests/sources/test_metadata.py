@@ -202,6 +202,13 @@ def test_a_thumbnail_keeps_the_block_out_of_tiff():
     assert not left_over(full(exif=with_next), format="png")
 
 
+def test_a_block_that_only_says_upright_is_no_loss_in_tiff():
+    block = pack_block([Entry(ORIENTATION, 3, 1, struct.pack("<H", 1))], order="<")
+    raster = Raster(PICTURE, metadata=Metadata(exif=block))
+    assert not left_over(raster, format="tiff")
+    assert not read_back(written(raster, "tiff"))
+
+
 # --- chunks of PNG --------------------------------------------------------------------------
 
 

@@ -99,8 +99,8 @@ def split(raster: Raster, format: str) -> Split:
             if not getattr(held, name)
         }
     )
-    if format == "tiff" and not _is_whole_in_tiff(metadata):
-        left = replace(left, exif=metadata.exif)
+    if format == "tiff":
+        left = replace(left, exif=b"" if _is_whole_in_tiff(metadata) else metadata.exif)
     return Split(held, left)
 
 

@@ -53,9 +53,9 @@ def write(
 def left_over(raster: Raster, *, format: Format = "png") -> Metadata:
     """What of a picture's metadata `write` cannot put whole into a file of this format.
 
-    EXIF comes whole into PNG, WebP and JPEG (there up to 64 kB); TIFF takes its tags apart and has
-    no place for a thumbnail. A colour profile must be for the channels of the file. A calibration
-    has no place anywhere.
+    EXIF comes whole into PNG, WebP and JPEG (there up to 64 kB). TIFF takes its tags apart, has no
+    place for a thumbnail, and moves the notes of a camera's maker, which may hold offsets. A colour
+    profile must be for the channels of the file. A calibration has no place anywhere.
     """
     return split(raster, format).left
 
