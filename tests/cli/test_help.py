@@ -33,6 +33,8 @@ COMMANDS = (
     "models",
     "models list",
     "models show",
+    "data",
+    "data check",
     "bench",
     "bench run",
     "bench table",
@@ -66,7 +68,7 @@ def test_help_is_the_stored_text(command: str, monkeypatch: pytest.MonkeyPatch) 
     assert help_text(command) == stored(command).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("models", "bench")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("models", "data", "bench")])
 def test_help_ends_with_examples(command: str) -> None:
     examples = help_text(command).partition("Examples:\n")[2].splitlines()
     assert examples

@@ -52,8 +52,8 @@ def test_a_folder_of_ones_own_needs_no_split(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_and_a_missing_root_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no data set is called cityscapes; allowed are .*msrs"):
-        datasets.find("cityscapes")
+    with pytest.raises(InputError, match=r"no data set is called nyuv2; allowed are .*msrs"):
+        datasets.find("nyuv2")
     with pytest.raises(InputError, match="is not a folder"):
         datasets.find("msrs").pairs(tmp_path / "absent")
 

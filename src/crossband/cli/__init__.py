@@ -21,6 +21,7 @@ from crossband.cli import (
     bench_report,
     bench_time,
     compare,
+    data,
     decode,
     demo,
     doctor,
@@ -54,6 +55,11 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, Callable[..., ExitCode], str], .
             ("list", models.list_models, models.LIST_EXAMPLES),
             ("show", models.show_model, models.SHOW_EXAMPLES),
         ),
+    ),
+    (
+        "data",
+        "Folders of pairs: what is in them, and what is wrong.",
+        (("check", data.check, data.CHECK_EXAMPLES),),
     ),
     (
         "bench",

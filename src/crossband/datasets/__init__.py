@@ -3,13 +3,16 @@
 
     pairs = datasets.find("roadscene").pairs(root, "test")     # (PairPath, ...), sorted by name
 
-A set is called by its name; `folder` is any folder with `visible/` and `infrared/` in it. Nothing
-here opens a picture: `crossband.sources` does. Only the standard library is needed.
+A set is called by its name; `folder` is any folder with `visible/` and `infrared/` in it, `list`
+one with a list of pairs. Nothing in these files opens a picture, and they need the standard library
+only; `crossband.datasets.check` opens all of them.
 """
 
 from __future__ import annotations
 
 from crossband.datasets.data_set import SPLITS, DataSet, PairPath, Split, spread
+from crossband.datasets.pair_list import LIST
+from crossband.datasets.published import PUBLISHED
 from crossband.datasets.selection import Selection, parse
 from crossband.datasets.shared_folder import SHARED_FOLDER
 from crossband.datasets.two_folders import FOLDER
@@ -27,7 +30,7 @@ __all__ = [
     "spread",
 ]
 
-_SETS: dict[str, DataSet] = {each.name: each for each in (*SHARED_FOLDER, FOLDER)}
+_SETS: dict[str, DataSet] = {each.name: each for each in (*SHARED_FOLDER, *PUBLISHED, FOLDER, LIST)}
 
 
 def names() -> tuple[str, ...]:

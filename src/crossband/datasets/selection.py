@@ -24,9 +24,11 @@ class Selection:
         """The pairs, sorted by name.
 
         Raises:
-            InputError: the root is no folder, or a split has no pair there.
+            InputError: the root is no folder, or holds no pair of these splits.
         """
-        found = [pair for split in self.splits for pair in self.dataset.pairs(root, split)]
+        found = [pair for split in self.splits for pair in self.dataset.list_pairs(root, split)]
+        if not found:
+            self.dataset.pairs(root, self.splits[-1])  # says what is missing
         found.sort(key=lambda pair: pair.name)
         return tuple(found) if self.count is None else spread(found, self.count)
 

@@ -36,7 +36,6 @@ _SOURCES: tuple[tuple[str, bool, str], ...] = (
     ("flir_full", False, "one whole FLIR ADAS pair, 640x512"),
     ("msrs", True, "driving on a campus by day and night; PNG; infrared of low gain"),
     ("msrs_warp", False, "MSRS with the infrared picture warped on purpose"),
-    ("kaist", True, "KAIST, as in published curves; you bring the pairs; JPEG"),
     ("m3fd", True, "one pair of driving by night"),
     ("llvip", True, "surveillance by night, 1280x1024; JPEG"),
     ("vifb", True, "tracking and surveillance; small, strongly compressed JPEG"),
