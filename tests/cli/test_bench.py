@@ -91,7 +91,7 @@ def test_run_writes_rows_that_table_reads(pairs: Path, capsys: pytest.CaptureFix
         ({"quality": ["webp=40"]}, "webp is not among jpeg"),
         ({"quality": ["jpeg=high"]}, "write it as jpeg=20,40,60"),
         ({"images": "a,b"}, "b is not in folder"),
-        ({"sets": ["cityscapes"]}, "no data set is called cityscapes"),
+        ({"sets": ["nyuv2"]}, "no data set is called nyuv2"),
         ({"sets": ["msrs:test:none"]}, "is no selection"),
         ({"sets": ["msrs:best"]}, "no split is called best"),
         ({"sets": ["msrs"]}, "has no test pair of msrs"),

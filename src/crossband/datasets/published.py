@@ -46,9 +46,9 @@ def list_unsplit(root: Path, split: Split, *, visible: str, infrared: str) -> tu
     infrared; JPEG. (`crop_HR_visible` has the visible pictures at another size.) H. Xu et al.,
     "FusionDN", AAAI 2020; https://github.com/hanna-xu/RoadScene (README).
 
-    M3FD: `Vis` and `Ir` of M3FD_Detection (4,200 pairs) or M3FD_Fusion (300). PNG, mostly of
-    1024x768. J. Liu et al., "Target-aware Dual Adversarial Learning", CVPR 2022;
-    https://github.com/JinyuanLiu-CV/TarDAL.
+    M3FD: `Vis` and `Ir` of M3FD_Detection (4,200 pairs) or M3FD_Fusion (300). PNG; the pair
+    that was looked at has 1024x768. J. Liu et al., "Target-aware Dual Adversarial Learning", CVPR
+    2022; https://github.com/JinyuanLiu-CV/TarDAL.
     """
     if split != "test":
         return ()
@@ -61,9 +61,9 @@ _KAIST_SETS: dict[Split, range] = {"train": range(6), "val": range(0), "test": r
 def list_kaist(root: Path, split: Split) -> tuple[PairPath, ...]:
     """KAIST: `setSS/VVVV/visible/NAME` and `setSS/VVVV/lwir/NAME`; sets 00-05 train, 06-11 test.
 
-    640x512 frames of films, so neighbours are near duplicates. The pairs come from a beam splitter
-    and are called aligned, but objects were found shifted: L. Zhang et al., "Weakly Aligned
-    Cross-Modal Learning for Multispectral Pedestrian Detection", ICCV 2019, arXiv 1901.02645.
+    Frames of films, so neighbours are near duplicates. The pairs come from a beam splitter and are
+    called aligned, but objects were found shifted: L. Zhang et al., "Weakly Aligned Cross-Modal
+    Learning for Multispectral Pedestrian Detection", ICCV 2019, arXiv 1901.02645.
     S. Hwang et al., "Multispectral Pedestrian Detection: Benchmark Dataset and Baseline", CVPR
     2015; https://github.com/SoonminHwang/rgbt-ped-detection (README, the sets of train and test).
     """
