@@ -33,6 +33,9 @@ class CodecSettings:
     """Infrared channels inside the blocks at 1/16 resolution."""
     infrared_latents: int = 192
     """Infrared latents: three quarters of an orthonormal transform's."""
+    synthesis_deep_blocks: int = 2
+    """Blocks at 1/16 resolution in each synthesis; weights of films have fewer, for the branches of
+    the frame before need their room in the file."""
     entropy_width: int = 256
     """Features a position in the prior; with the rest about 2.5 kMAC a pixel, in float64."""
     channel_alignment: bool = True
@@ -62,6 +65,7 @@ class CodecSettings:
             latent_channels=latents[mine],
             deep_channels=self.visible_deep_channels if visible else self.infrared_deep_channels,
             analysis_deep_blocks=1 if visible else 2,
+            synthesis_deep_blocks=self.synthesis_deep_blocks,
             partner_eighth_channels=wide[other],
             partner_latent_channels=latents[other],
             channel_alignment=self.channel_alignment,

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from crossband.entropy.arithmetic import SIGNAL
 from crossband.errors import TrainingError
+from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
 from crossband.training.clips import ClipSampler
@@ -28,7 +29,7 @@ from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
 from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
 from crossband.training.run_log import append_row
-from crossband.training.start import starting_codec
+from crossband.training.start import starting_codec, stored_codec
 from crossband.training.validate import QUALITIES, measure, rows, validation_set
 from crossband.transforms import lagrangian, to_channels_last
 
@@ -120,7 +121,8 @@ class Run:
         self.key_codec: TrainableCodec | None = None
         if recipe.frames > 1:
             self.clips = ClipSampler(self.sampler, frames=recipe.frames, motion=recipe.motion)
-            key_codec = starting_codec(recipe.key_weights, replace(recipe.codec, past=False))
+            key_codec = stored_codec(recipe.key_weights)
+            _check_key_weights(key_codec.settings, recipe)
             to_channels_last(key_codec)
             self.key_codec = key_codec.to(device).requires_grad_(False)
         self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
@@ -510,6 +512,21 @@ class Run:
             return
         minutes = round(self.seconds / 60, 3)
         append_row(self.folder, {"step": self.step_number, "minutes": minutes} | row)
+
+
+_KEPT = ("visible_channels", "visible_latents", "infrared_channels", "infrared_latents")
+"""Widths of what frames hand on to the next."""
+
+
+def _check_key_weights(found: CodecSettings, recipe: Recipe) -> None:
+    """Whether the recipe's codec can go on from key frames of these weights."""
+    wrong = [key for key in _KEPT if getattr(found, key) != getattr(recipe.codec, key)]
+    if found.past or wrong:
+        why = "are weights of films themselves" if found.past else f"differ in {', '.join(wrong)}"
+        raise TrainingError(
+            f"key_weights = {recipe.key_weights} {why}; name weights of pictures with the widths of"
+            " the recipe's [codec]"
+        )
 
 
 def _bar(total: int, done: int) -> Any:

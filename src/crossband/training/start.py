@@ -27,17 +27,18 @@ from crossband.training.network import TrainableCodec, TrainablePicture
 
 SWITCHES = (
     *("channel_alignment", "spatial_alignment", "entropy_context"),
-    *("residual", "past", "random_start"),
+    *("residual", "past", "random_start", "synthesis_deep_blocks"),
 )
 """Settings in which weights and recipe may differ: which branches of the partner and of the frame
-before there are, what they see, and how the training of the weights began."""
+before there are, what they see, how many blocks do without any, and how the training of the weights
+began."""
 
 
 def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec:
     """The codec that a run begins with.
 
-    The cross-modal branches may be other ones than those of the weights: what the recipe leaves
-    out is dropped, what it adds is new and adds nothing yet.
+    The cross-modal branches and the blocks of the synthesis may be other ones than those of the
+    weights: what the recipe leaves out is dropped, what it adds is new and adds nothing yet.
 
     Args:
         start: folder of a run or its checkpoint (the averaged weights are taken), a
@@ -47,13 +48,24 @@ def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec
     Raises:
         TrainingError: there are no such weights, or they have other widths.
     """
+    found, state = _stored(start)
+    _check(found, settings, start)
+    return _fitted(state, settings)
+
+
+def stored_codec(start: str | Path) -> TrainableCodec:
+    """The codec of weights as they are: arguments and errors of `starting_codec`."""
+    found, state = _stored(start)
+    return _fitted(state, found)
+
+
+def _stored(start: str | Path) -> tuple[CodecSettings, dict[str, Tensor]]:
+    """Settings and state of weights."""
     path = Path(start)
     if path.is_dir() or path.suffix == Path(CHECKPOINT).suffix:
         checkpoint = path / CHECKPOINT if path.is_dir() else path
         state = read_checkpoint(checkpoint)
-        found = recipe_of(state, checkpoint).codec
-        _check(found, settings, start)
-        return _fitted(state["average"], settings)
+        return recipe_of(state, checkpoint).codec, state["average"]
     try:
         card = models.describe(str(start))
     except PictureError:
@@ -61,8 +73,7 @@ def starting_codec(start: str | Path, settings: CodecSettings) -> TrainableCodec
             f"{start} is neither the folder of a run, nor a .safetensors file, nor one of the"
             f" shipped weights ({', '.join(models.names()) or 'there are none'})"
         ) from None
-    _check(_settings(card), settings, start)
-    return _fitted(load_exported(card).state_dict(), settings)
+    return _settings(card), load_exported(card).state_dict()
 
 
 def _fitted(state: dict[str, Tensor], settings: CodecSettings) -> TrainableCodec:
