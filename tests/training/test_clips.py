@@ -20,7 +20,7 @@ from crossband.training.export import write_weights
 from crossband.training.loop import Run
 from crossband.training.network import TrainableCodec
 from crossband.training.recipe import Recipe
-from crossband.training.start import starting_codec
+from crossband.training.start import starting_codec, stored_codec
 
 SIZE = 64
 FRAMES = 3
@@ -147,6 +147,36 @@ def test_new_branches_of_the_frame_before_add_nothing(
     for a, b in ((one.visible, other.visible), (one.infrared, other.infrared)):
         assert torch.allclose(a.picture, b.picture, atol=1e-5)
         assert torch.allclose(a.bits, b.bits, rtol=1e-4)
+
+
+def test_weights_of_films_may_have_fewer_blocks_than_those_they_start_from(
+    tiny_trainable: TrainableCodec, film_recipe: Recipe
+) -> None:
+    settings = replace(film_recipe.codec, synthesis_deep_blocks=1)
+    film = starting_codec(film_recipe.key_weights, settings)
+    kept, whole = (len(each.visible.transforms.synthesis.deep) for each in (film, tiny_trainable))
+    assert (kept, whole) == (1, 2)
+    first = film.visible.transforms.synthesis.deep[0].state_dict()
+    stored = stored_codec(film_recipe.key_weights).visible.transforms.synthesis.deep[0]
+    assert all(torch.equal(value, stored.state_dict()[key]) for key, value in first.items())
+
+
+def test_weights_of_films_code_no_key_frames(
+    films: Path, film_recipe: Recipe, tmp_path: Path
+) -> None:
+    keys = tmp_path / "film.safetensors"
+    write_weights(TrainableCodec(film_recipe.codec), keys)
+    chosen = replace(film_recipe, key_weights=str(keys))
+    with pytest.raises(TrainingError, match=r"are weights of films themselves"):
+        Run(chosen, films, tmp_path / "run", device="cpu")
+
+
+def test_key_frames_and_others_have_the_same_latents(
+    films: Path, film_recipe: Recipe, tmp_path: Path
+) -> None:
+    chosen = replace(film_recipe, codec=replace(film_recipe.codec, visible_latents=64))
+    with pytest.raises(TrainingError, match=r"differ in visible_latents"):
+        Run(chosen, films, tmp_path / "run", device="cpu")
 
 
 def test_every_branch_of_the_frame_before_gets_a_gradient(
