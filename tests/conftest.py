@@ -111,6 +111,39 @@ def tiny_weights(tiny_trainable: TrainableCodec, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
+def tiny_film_weights(
+    tiny_trainable: TrainableCodec, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Weights of films that go on from `tiny_trainable`, no branch silent."""
+    from dataclasses import replace
+
+    import torch
+
+    from crossband.training.export import write_weights
+    from crossband.training.network import TrainableCodec
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(SEED)
+        codec = TrainableCodec(replace(tiny_trainable.settings, past=True))
+        codec.load_state_dict(tiny_trainable.state_dict(), strict=False)
+        for parameter in codec.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.01)
+    path = tmp_path_factory.mktemp("weights") / "tiny-video.safetensors"
+    write_weights(codec, path, metadata={"recipe": "tests"})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_predictor(tiny_film_weights: Path) -> Codec:
+    """What codes the frames between the key frames of `tiny_codec`."""
+    from crossband import models
+    from crossband.codec import Codec
+
+    return Codec(models.load(str(tiny_film_weights)))
+
+
+@pytest.fixture(scope="session")
 def tiny_codec(tiny_weights: Path) -> Codec:
     """A codec that is fast enough to state every law with."""
     from crossband import models

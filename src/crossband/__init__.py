@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from crossband.codec import Codec
     from crossband.container import PairFile
-    from crossband.film import Film, PairCodec, Writer
+    from crossband.film import Film, Writer
 
 __version__ = "0.1.0"
 
@@ -134,7 +134,8 @@ def open(
     source: str | os.PathLike[str] | BinaryIO,
     *,
     only: Modality | None = None,
-    codec: PairCodec | None = None,
+    codec: Codec | None = None,
+    predictor: Codec | None = None,
 ) -> Film:
     """A film that is read and decoded where it is looked at; `Writer` makes films.
 
@@ -142,6 +143,7 @@ def open(
         source: a path, or a binary file that can seek (it stays open).
         only: decode these pictures and leave the others None.
         codec: what `load` gave; the weights that the film names if not given.
+        predictor: likewise, for the frames between key frames.
 
     Raises:
         SourceError: the file is not there or cannot be read.
@@ -149,7 +151,7 @@ def open(
     """
     from crossband.film import open_film
 
-    return open_film(source, only=only, codec=codec)
+    return open_film(source, only=only, codec=codec, predictor=predictor)
 
 
 def __getattr__(name: str) -> Any:

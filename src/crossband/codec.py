@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,12 +38,26 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """A decoded picture and what its partner may use of it."""
+class Shown:
+    """A decoded picture and what its partner and the next frame may use of it."""
 
     raster: Raster
     features: SynthesisFeatures
     latents: CodedLatents
+
+
+Past = Mapping[Modality, Shown]
+"""What each camera showed last; frames of films are coded given it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedFrame:
+    """The pictures of one frame of a film."""
+
+    records: tuple[PictureRecord, ...]
+    """In the order of coding."""
+    shown: Past
+    """What every decoder will show; empty if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +70,25 @@ class _Context:
     """Its scaled and shifted features."""
 
 
+@dataclass(frozen=True, slots=True)
+class _CodedPicture:
+    """One picture on the encoder's side."""
+
+    record: PictureRecord
+    latents: CodedLatents
+    context: _Context | None
+    before: Shown | None
+    """The same camera's frame before."""
+
+
 class Codec:
     """Codes pairs with one set of weights that stay loaded.
 
         Pair ─ prepare ─ analysis ─ entropy ─ container ─► bytes
         Pair ◄ restore ─ synthesis ◄ entropy ◄ container ─ bytes
 
-    The second picture's analysis, entropy model and synthesis also see the first one.
+    The second picture's analysis, entropy model and synthesis also see the first one. Weights of
+    films see the same camera's frame before too: they code frames of films that are no key frames.
     """
 
     def __init__(self, model: Model) -> None:
@@ -133,16 +160,11 @@ class Codec:
             raise MissingPicture(
                 f"the file holds no {only.value} picture; it holds {file.records[0].modality.value}"
             )
-        shown: dict[Modality, Raster] = {}
-        first: _Shown | None = None
-        for record in file.records:
-            needed = only in (None, record.modality)
-            rests = first is None and any(r.conditional for r in file.records[1:])
-            if needed or rests:
-                first = self._decode_picture(record, first)
-            if needed and first is not None:
-                metadata = file.metadata_of(record.modality)
-                shown[record.modality] = replace(first.raster, metadata=metadata)
+        shown = {
+            modality: replace(each.raster, metadata=file.metadata_of(modality))
+            for modality, each in self.decode_frame(file.records, only=only).items()
+            if only in (None, modality)
+        }
         return Pair(shown.get(Modality.VISIBLE), shown.get(Modality.INFRARED))
 
     def verify(self, data: bytes) -> None:
@@ -153,46 +175,119 @@ class Codec:
         """
         self.decode(data)
 
+    # --- frames of films -----------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def encode_frame(
+        self,
+        pair: Pair,
+        *,
+        quality: float = 50,
+        order: Order = "infrared-first",
+        effort: int = 5,
+        past: Past | None = None,
+        show: bool = True,
+    ) -> CodedFrame:
+        """The pictures of one frame.
+
+        Args:
+            pair: one picture or both.
+            quality: as for `encode`; likewise below.
+            order: which picture is coded first.
+            effort: how much is tried.
+            past: what each camera of the pair showed last, for weights of films; None for others.
+            show: whether to give what decoders will show, which the next frame is coded given.
+
+        Raises:
+            PictureError: an option outside its range, or weights of the other kind.
+        """
+        _check_kind(self.model, past)
+        index = quality_index(quality)
+        coded = min(
+            (self._encode_pair(pair, index, each, effort, past) for each in _orders(pair, order)),
+            key=lambda pictures: sum(len(each.record.stream) for each in pictures),
+        )
+        shown = {each.record.modality: self._show(each) for each in coded} if show else {}
+        return CodedFrame(tuple(each.record for each in coded), shown)
+
+    @torch.inference_mode()
+    def decode_frame(
+        self,
+        records: Sequence[PictureRecord],
+        *,
+        past: Past | None = None,
+        only: Modality | None = None,
+    ) -> Past:
+        """What the pictures of one frame show.
+
+        Args:
+            records: in the order of coding.
+            past: what each camera of the frame showed last, for weights of films; None for others.
+            only: this picture and what it rests on are enough.
+
+        Raises:
+            CorruptStream: they decode to other symbols than were coded.
+            PictureError: weights of the other kind.
+        """
+        _check_kind(self.model, past)
+        shown: dict[Modality, Shown] = {}
+        for record in records:
+            rests = record is records[0] and any(each.conditional for each in records[1:])
+            if only in (None, record.modality) or rests:
+                before = None if past is None else past[record.modality]
+                first = shown.get(record.modality.partner)
+                shown[record.modality] = self._decode_picture(record, first, before)
+        return shown
+
     # --- encoding ------------------------------------------------------------------------------
 
     def _candidates(self, pair: Pair, index: int, order: Order, effort: int) -> list[PairFile]:
         """The files that the effort allows to choose from."""
-        if not (isinstance(effort, int) and 1 <= effort <= 9):
-            raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
-        if order not in (*_ORDERS, "auto"):
-            raise PictureError(f"order is '{order}'; allowed are {', '.join(_ORDERS)} and auto")
-        orders = [_ORDERS[order]] if order in _ORDERS else list(_ORDERS.values())
-        if pair.visible is None or pair.infrared is None:
-            orders = orders[:1]
+        _check_kind(self.model, None)
         weights_id = bytes.fromhex(self.model.card.weights_id)
         metadata = blobs_of(pair)
-        return [
-            PairFile(weights_id, self._encode_pair(pair, index, each, effort), metadata=metadata)
-            for each in orders
-        ]
+        files = []
+        for each in _orders(pair, order):
+            coded = self._encode_pair(pair, index, each, effort, None)
+            records = tuple(picture.record for picture in coded)
+            files.append(PairFile(weights_id, records, metadata=metadata))
+        return files
 
     @torch.inference_mode()
     def _encode_pair(
-        self, pair: Pair, index: int, order: tuple[Modality, Modality], effort: int
-    ) -> tuple[PictureRecord, ...]:
-        records: list[PictureRecord] = []
-        first: _Shown | None = None
+        self,
+        pair: Pair,
+        index: int,
+        order: tuple[Modality, Modality],
+        effort: int,
+        past: Past | None,
+    ) -> list[_CodedPicture]:
+        if not (isinstance(effort, int) and 1 <= effort <= 9):
+            raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
+        found: list[_CodedPicture] = []
+        first: Shown | None = None
         for modality in order:
             raster = pair.get(modality)
             if raster is None:
                 continue
-            record, latents = self._encode_picture(raster, modality, index, first)
+            before = None if past is None else past[modality]
+            coded = self._encode_picture(raster, modality, index, first, before)
             if first is not None and effort >= _TRY_ALONE:
-                alone, _ = self._encode_picture(raster, modality, index, None)
-                record = min(record, alone, key=lambda each: len(each.stream))
-            records.append(record)
+                alone = self._encode_picture(raster, modality, index, None, before)
+                coded = min(coded, alone, key=lambda each: len(each.record.stream))
+            found.append(coded)
             if first is None and pair.get(modality.partner) is not None:
-                first = self._show(record, latents, None)
-        return tuple(records)
+                first = self._show(coded)
+        return found
 
     def _encode_picture(
-        self, raster: Raster, modality: Modality, index: int, first: _Shown | None
-    ) -> tuple[PictureRecord, CodedLatents]:
+        self,
+        raster: Raster,
+        modality: Modality,
+        index: int,
+        first: Shown | None,
+        before: Shown | None,
+    ) -> _CodedPicture:
         part = self.model.get(modality)
         shape = geometry(raster)
         picture = prepare(raster, modality, shape)
@@ -207,13 +302,15 @@ class Codec:
             context = _context(part, first, seen, coefficients)
         present = torch.ones(1, 1, 1, 1)
         aligned = None if context is None else context.aligned
-        latents = part.transforms.analysis(features, aligned, present)
+        past = None if before is None else before.features
+        latents = part.transforms.analysis(features, aligned, present, past)
         coded = part.entropy.encode(
             (latents / part.transforms.step(quality)[:, :, None, None]).permute(0, 2, 3, 1),
             part.hyper(latents, index),
             index,
             None if context is None else context.partner,
             writer,
+            past=None if before is None else before.latents.signal,
         )
         record = PictureRecord(
             modality=modality,
@@ -229,12 +326,13 @@ class Codec:
             stream=writer.finish(),
             symbols_crc=coded.checksum,
         )
-        return record, coded
+        return _CodedPicture(record, coded, context, before)
 
     # --- decoding ------------------------------------------------------------------------------
 
-    @torch.inference_mode()
-    def _decode_picture(self, record: PictureRecord, first: _Shown | None) -> _Shown:
+    def _decode_picture(
+        self, record: PictureRecord, first: Shown | None, before: Shown | None
+    ) -> Shown:
         part = self.model.get(record.modality)
         reader = SymbolReader(record.stream, part.entropy.models)
         shape = _geometry(record)
@@ -249,6 +347,7 @@ class Codec:
             record.quality_index,
             None if context is None else context.partner,
             reader,
+            past=None if before is None else before.latents.signal,
         )
         if latents.checksum != record.symbols_crc:
             raise CorruptStream(
@@ -256,12 +355,11 @@ class Codec:
                 f" {latents.checksum:#010x}, expected {record.symbols_crc:#010x}; the file is"
                 " damaged or was made with other weights"
             )
-        return self._show(record, latents, context)
+        return self._show(_CodedPicture(record, latents, context, before))
 
-    def _show(
-        self, record: PictureRecord, latents: CodedLatents, context: _Context | None
-    ) -> _Shown:
+    def _show(self, coded: _CodedPicture) -> Shown:
         """Synthesis: the same floats for the encoder's context and the decoder's picture."""
+        record, latents, context = coded.record, coded.latents, coded.context
         transforms = self.model.get(record.modality).transforms
         quality = torch.tensor([record.quality_index])
         decoded = (latents.latents / ONE).float().permute(0, 3, 1, 2)
@@ -271,12 +369,13 @@ class Codec:
             None if context is None else context.features,
             None if context is None else context.aligned,
             torch.ones(1, 1, 1, 1),
+            None if coded.before is None else coded.before.features,
         )
-        return _Shown(restore(picture, _geometry(record)), features, latents)
+        return Shown(restore(picture, _geometry(record)), features, latents)
 
 
 def _context(
-    part: PictureModel, first: _Shown, seen: SynthesisFeatures, coefficients: Tensor
+    part: PictureModel, first: Shown, seen: SynthesisFeatures, coefficients: Tensor
 ) -> _Context:
     """The same on both sides: floats for the transforms, integers for the entropy model."""
     return _Context(
@@ -284,6 +383,23 @@ def _context(
         Partner(first.latents.signal, coefficients),
         part.transforms.alignment(seen.eighth, coefficients.float()),
     )
+
+
+def _orders(pair: Pair, order: Order) -> list[tuple[Modality, Modality]]:
+    """The orders to try."""
+    if order not in (*_ORDERS, "auto"):
+        raise PictureError(f"order is '{order}'; allowed are {', '.join(_ORDERS)} and auto")
+    orders = [_ORDERS[order]] if order in _ORDERS else list(_ORDERS.values())
+    return orders[:1] if pair.visible is None or pair.infrared is None else orders
+
+
+def _check_kind(model: Model, past: Past | None) -> None:
+    """Weights of films code nothing without a frame before; all others know of none."""
+    if model.codes_films == (past is None):
+        kind = "frames of films given the frame before" if model.codes_films else "pairs"
+        raise PictureError(
+            f"the weights '{model.card.name}' code {kind}; name others: --model base"
+        )
 
 
 def _geometry(record: PictureRecord) -> Geometry:

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Films: pairs in order of time in one file, written as they come and read at any place.
 
-    Pair ── Writer ── codec ──► key frame record ──► file
-    Pair ◄── Film ─── codec ◄── key frame record ◄── file
+    Pair ── Writer ── FrameCodec ──► frame record ──► file
+    Pair ◄── Film ─── FrameCodec ◄── frame record ◄── file
 
-Every frame is a key frame, coded as a pair of its own.
+A key frame is coded as a pair of its own, the frames up to the next one given the frame before. So
+a frame in the middle of a film is decoded from the key frame before it on.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
+from typing import TYPE_CHECKING, BinaryIO, Literal, overload
 
 from crossband.container import (
     Damage,
@@ -23,30 +24,22 @@ from crossband.container import (
     FilmWriter,
     FrameRecord,
     IndexEntry,
-    PairFile,
     StoredFrame,
-    pack,
     read_frame,
     read_index,
-    unpack,
 )
 from crossband.errors import CorruptStream, MissingPicture, OutputError, PictureError, SourceError
 from crossband.pair import Camera, Clip, Frame, Modality, Pair
 
 if TYPE_CHECKING:
+    from crossband.codec import Codec
+    from crossband.frame_codec import FrameCodec
+
     Order = Literal["infrared-first", "visible-first", "auto"]
 
 Path_ = str | os.PathLike[str]
-
-
-class PairCodec(Protocol):
-    """What a film needs of a codec; `crossband.load` gives one."""
-
-    def encode(self, pair: Pair, *, quality: float, order: Order, effort: int) -> bytes:
-        """The bytes of one file."""
-
-    def decode(self, data: bytes, *, only: Modality | None = None) -> Pair:
-        """The pictures of a file."""
+KEYFRAME = 32
+"""Frames from one key frame to the next, if no scene changes."""
 
 
 class Writer:
@@ -70,7 +63,9 @@ class Writer:
         effort: int = 5,
         frames_per_second: float = 30,
         cameras: tuple[Camera, ...] = (),
-        codec: PairCodec | None = None,
+        codec: Codec | None = None,
+        predictor: Codec | None = None,
+        keyframe: int = KEYFRAME,
         force: bool = False,
     ) -> None:
         """Prepares a film; the first frame makes the file.
@@ -84,12 +79,17 @@ class Writer:
             cameras: visible, infrared, or both in this order; needed if the first pair lacks a
                 picture that later ones have. Else those of the first pair.
             codec: what `crossband.load` gave; the default weights if not given.
+            predictor: likewise, of weights of films, for the frames between key frames; if not
+                given, every frame is a key frame.
+            keyframe: most frames from one key frame to the next; a change of scene makes one too.
             force: replace a file that exists.
 
         Raises:
             OutputError: the path cannot be written, or exists and `force` is not set.
-            PictureError: a rate that is not above 0.
+            PictureError: a rate that is not above 0, or a distance of key frames below 1.
         """
+        if keyframe < 1:
+            raise PictureError(f"keyframe is {keyframe}; allowed are 1 and more")
         if not 0 < frames_per_second <= 1_000_000:
             raise PictureError(
                 f"the rate is {frames_per_second:g} frames a second; above 0, up to 1,000,000 is"
@@ -108,7 +108,8 @@ class Writer:
         self._next_us = 0.0
         self._last_us = -1
         self._cameras = cameras
-        self._codec = codec
+        self._weights = (codec, predictor, keyframe)
+        self._codec: FrameCodec | None = None
         self._writer: FilmWriter | None = None
         self._is_broken = False
         self._is_closed = False
@@ -146,17 +147,14 @@ class Writer:
             )
         self._check_cameras(pair)
         if self._codec is None:
-            import crossband
-
-            self._codec = crossband.load()
+            self._codec = _frame_codec(*self._weights)
         quality, order, effort = self._options
-        bare = pair.without_metadata()
-        coded = unpack(self._codec.encode(bare, quality=quality, order=order, effort=effort))
+        pictures, predicted = self._codec.encode(pair, quality=quality, order=order, effort=effort)
         if self._writer is None:
-            self._writer = self._start(coded.weights_id)
+            self._writer = self._start(self._codec)
         before = self._writer.size_bytes
         try:
-            self._writer.write(FrameRecord(at_us, coded.records))
+            self._writer.write(FrameRecord(at_us, pictures, predicted))
         except BaseException as error:
             # Ctrl-C too: what is whole stays, what is not goes.
             self._break_off(before)
@@ -203,7 +201,7 @@ class Writer:
         if kind is None or self._writer is not None:
             self.close()
 
-    def _start(self, weights_id: bytes) -> FilmWriter:
+    def _start(self, codec: FrameCodec) -> FilmWriter:
         if self._file is None:
             assert self._path is not None
             try:
@@ -211,7 +209,11 @@ class Writer:
                 self._file = self._path.open("wb", buffering=0)
             except OSError as error:
                 raise self._disk_error(error) from error
-        return FilmWriter(self._file, FilmHeader(weights_id, self._cameras))
+        key, predictor = (
+            b"" if each is None else bytes.fromhex(each.model.card.weights_id)
+            for each in (codec.key, codec.predictor)
+        )
+        return FilmWriter(self._file, FilmHeader(key, self._cameras, predictor))
 
     def _check_cameras(self, pair: Pair) -> None:
         seen = {
@@ -267,7 +269,8 @@ class Film(Sequence[Pair]):
         entries: Sequence[IndexEntry],
         *,
         only: Modality | None = None,
-        codec: PairCodec | None = None,
+        codec: Codec | None = None,
+        predictor: Codec | None = None,
         ending: str | None = None,
         damages: tuple[Damage, ...] = (),
     ) -> None:
@@ -280,7 +283,8 @@ class Film(Sequence[Pair]):
         """What a film without an index was found to have lost."""
         self._file = file
         self._entries = entries
-        self._decoder = FrameDecoder(header, only=only, codec=codec)
+        self._places = {entry.number: entry for entry in entries}
+        self._decoder = FrameDecoder(header, only=only, codec=codec, predictor=predictor)
         self._is_owner = False
 
     @property
@@ -309,6 +313,8 @@ class Film(Sequence[Pair]):
             entry = self._entries[index]
         except IndexError:
             raise IndexError(f"frame {index} of {len(self)}; the film has no such frame") from None
+        for before in self._leading(entry, self._decoder.last):
+            self._decoder.decode(read_frame(self._file, self.header, before))
         frame = self._decoder.decode(read_frame(self._file, self.header, entry))
         if frame is None:
             raise MissingPicture(
@@ -339,15 +345,34 @@ class Film(Sequence[Pair]):
             on_damage: gets each frame that cannot be decoded, and the rest goes on; if not given,
                 such a frame raises CorruptStream.
         """
-        return self._decoder.frames(self.stored(), on_damage=on_damage)
+        return self._decoder.twin().frames(self.stored(), on_damage=on_damage, wanted=self.numbers)
+
+    @property
+    def numbers(self) -> Container[int]:
+        """Which frames these are; in a film that lost frames, numbers are not positions."""
+        return {entry.number for entry in self._entries}
 
     def stored(self) -> Iterator[StoredFrame | Damage]:
-        """The coded frames; needs no weights."""
+        """The coded frames, and before them those that they rest on; needs no weights."""
+        last: int | None = None
         for entry in self._entries:
-            try:
-                yield read_frame(self._file, self.header, entry)
-            except CorruptStream as error:
-                yield Damage(entry.number, entry.offset, str(error))
+            for each in (*self._leading(entry, last), entry):
+                last = each.number
+                try:
+                    yield read_frame(self._file, self.header, each)
+                except CorruptStream as error:
+                    yield Damage(each.number, each.offset, str(error))
+
+    def _leading(self, entry: IndexEntry, last: int | None) -> list[IndexEntry]:
+        """What has to be decoded before a frame, if `last` was decoded before that."""
+        found: list[IndexEntry] = []
+        while entry.predicted and entry.number - 1 != last:
+            before = self._places.get(entry.number - 1)
+            if before is None:
+                break  # it is lost, and what rests on it too
+            found.append(before)
+            entry = before
+        return found[::-1]
 
     def clip(self) -> Clip:
         """All pairs decoded, in memory. Slice a long film first."""
@@ -376,7 +401,12 @@ class FrameDecoder:
     """
 
     def __init__(
-        self, header: FilmHeader, *, only: Modality | None = None, codec: PairCodec | None = None
+        self,
+        header: FilmHeader,
+        *,
+        only: Modality | None = None,
+        codec: Codec | None = None,
+        predictor: Codec | None = None,
     ) -> None:
         if only is not None and header.get(only) is None:
             raise MissingPicture(
@@ -385,7 +415,20 @@ class FrameDecoder:
             )
         self._header = header
         self._only = only
-        self._codec = codec
+        self._weights = (codec, predictor)
+        self._codec: FrameCodec | None = None
+        self.last: int | None = None
+        """The number of the frame that was decoded last; None: no frame may rest on it."""
+
+    def twin(self) -> FrameDecoder:
+        """A decoder with the same weights and a past of its own."""
+        self._codec = self._codec or self._load()
+        return FrameDecoder(
+            self._header,
+            only=self._only,
+            codec=self._codec.key,
+            predictor=self._codec.predictor,
+        )
 
     def decode(self, stored: StoredFrame) -> Frame | None:
         """The frame; None if it lacks the only picture wanted.
@@ -393,28 +436,30 @@ class FrameDecoder:
         Raises:
             CorruptStream: its symbols are not those that were coded; names frame and byte.
         """
-        if self._only is not None and stored.frame.get(self._only) is None:
-            return None
-        if self._codec is None:
-            import crossband
-            from crossband import models
-
-            self._codec = crossband.load(models.find(self._header.weights_id).name)
-        # A key frame is a pair of its own, and files of pairs are what codecs decode.
-        data = pack(PairFile(self._header.weights_id, stored.frame.pictures))
-        try:
-            pair = self._codec.decode(data, only=self._only)
-        except CorruptStream as error:
+        frame = stored.frame
+        where = f"frame {stored.number} at byte {stored.offset:,}"
+        if frame.predicted and self.last != stored.number - 1:
             raise CorruptStream(
-                f"frame {stored.number} at byte {stored.offset:,}: {error}"
-            ) from error
-        return Frame(pair, stored.frame.timestamp_us)
+                f"{where} rests on frame {stored.number - 1}, which was not decoded; the next key"
+                " frame can be"
+            )
+        if self._codec is None:
+            self._codec = self._load()
+        self.last = None
+        try:
+            pair = self._codec.decode(frame.pictures, predicted=frame.predicted, only=self._only)
+        except CorruptStream as error:
+            self._codec.forget()
+            raise CorruptStream(f"{where}: {error}") from error
+        self.last = stored.number
+        return None if pair is None else Frame(pair, frame.timestamp_us)
 
     def frames(
         self,
         events: Iterable[StoredFrame | Damage],
         *,
         on_damage: Callable[[Damage], None] | None = None,
+        wanted: Container[int] | None = None,
     ) -> Iterator[Frame]:
         """Decodes what a `Film` or a `FilmReader` gives, one at a time.
 
@@ -422,6 +467,7 @@ class FrameDecoder:
             events: frames and damages in the order of the file.
             on_damage: gets what cannot be decoded, and the rest goes on; if not given, that
                 raises CorruptStream.
+            wanted: numbers of the frames to give, the others are there to rest on; None: all.
         """
         for event in events:
             damage = event if isinstance(event, Damage) else None
@@ -431,16 +477,39 @@ class FrameDecoder:
                 except CorruptStream as error:
                     damage = Damage(event.number, event.offset, str(error))
                 else:
-                    if frame is not None:
+                    if frame is not None and (wanted is None or event.number in wanted):
                         yield frame
             if damage is not None:
                 if on_damage is None:
                     raise CorruptStream(damage.message)
                 on_damage(damage)
 
+    def _load(self) -> FrameCodec:
+        """The weights given, else those that the film names."""
+        import crossband
+        from crossband import models
+
+        codec, predictor = self._weights
+        if codec is None:
+            codec = crossband.load(models.find(self._header.weights_id).name)
+        if predictor is None and self._header.predictor_id:
+            predictor = crossband.load(models.find(self._header.predictor_id).name)
+        return _frame_codec(codec, predictor)
+
+
+def _frame_codec(codec: Codec | None, predictor: Codec | None, keyframe: int = 1) -> FrameCodec:
+    import crossband
+    from crossband.frame_codec import FrameCodec
+
+    return FrameCodec(codec or crossband.load(), predictor, keyframe=keyframe)
+
 
 def open_film(
-    source: Path_ | BinaryIO, *, only: Modality | None = None, codec: PairCodec | None = None
+    source: Path_ | BinaryIO,
+    *,
+    only: Modality | None = None,
+    codec: Codec | None = None,
+    predictor: Codec | None = None,
 ) -> Film:
     """A film that is read and decoded where it is looked at.
 
@@ -452,6 +521,7 @@ def open_film(
             `container.FilmReader`.
         only: decode these pictures and leave the others None.
         codec: what `crossband.load` gave; the weights that the film names if not given.
+        predictor: likewise, for predicted frames.
 
     Raises:
         SourceError: the file is not there or cannot be read.
@@ -459,7 +529,7 @@ def open_film(
         MissingPicture: the film has no such camera.
     """
     if not isinstance(source, str | os.PathLike):
-        return _open(source, only, codec)
+        return _open(source, only, codec, predictor)
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - the film keeps it open
     except OSError as error:
@@ -468,7 +538,7 @@ def open_film(
             " check the path"
         ) from error
     try:
-        film = _open(file, only, codec)
+        film = _open(file, only, codec, predictor)
     except BaseException:
         file.close()
         raise
@@ -476,27 +546,33 @@ def open_film(
     return film
 
 
-def _open(file: BinaryIO, only: Modality | None, codec: PairCodec | None) -> Film:
+def _open(
+    file: BinaryIO, only: Modality | None, codec: Codec | None, predictor: Codec | None
+) -> Film:
     file.seek(0)
     reader = FilmReader(file)
+    damages: list[Damage] = []
+    ending: str | None = None
     try:
-        return Film(file, reader.header, read_index(file, reader.header), only=only, codec=codec)
+        entries = read_index(file, reader.header)
     except CorruptStream:
         file.seek(0)
         reader = FilmReader(file)
-    entries: list[IndexEntry] = []
-    damages: list[Damage] = []
-    for event in reader:
-        if isinstance(event, Damage):
-            damages.append(event)
-        else:
-            entries.append(IndexEntry(event.number, event.frame.timestamp_us, event.offset))
+        entries = []
+        for event in reader:
+            if isinstance(event, Damage):
+                damages.append(event)
+            else:
+                time_us, predicted = event.frame.timestamp_us, event.frame.predicted
+                entries.append(IndexEntry(event.number, time_us, event.offset, predicted))
+        ending = reader.ending
     return Film(
         file,
         reader.header,
         entries,
         only=only,
         codec=codec,
-        ending=reader.ending,
+        predictor=predictor,
+        ending=ending,
         damages=tuple(damages),
     )

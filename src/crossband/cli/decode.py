@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from crossband.cli.film import DecodeFilm, decode_film
-from crossband.cli.options import CodedWith, Force, Json
+from crossband.cli.options import CodedWith, FilmCodedWith, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
     STANDARD,
@@ -77,6 +77,7 @@ def decode(
         ),
     ] = None,
     model: CodedWith = None,
+    film_model: FilmCodedWith = None,
     force: Force = False,
     json: Json = False,
 ) -> ExitCode:
@@ -101,6 +102,7 @@ def decode(
             skip_damaged,
             codec,
             model,
+            film_model,
             force,
             json,
         )
@@ -113,8 +115,10 @@ def decode(
     from crossband.sources import atomic_write, check_destination, left_over, write
 
     data = coded.read()
-    if frames is not None or skip_damaged or codec is not None:
-        raise UsageError("--frames, --skip-damaged and --codec are for films; this is a pair")
+    if frames is not None or skip_damaged or codec is not None or film_model is not None:
+        raise UsageError(
+            "--frames, --skip-damaged, --codec and --film-model are for films; this is a pair"
+        )
     wanted = None if only is None else Modality(only)
     held = [record.modality for record in crossband.info(data).records]
     if output == STANDARD and wanted is None and len(held) > 1:

@@ -119,6 +119,22 @@ def encode(
         float | None,
         typer.Option(metavar="FPS", help="Folders of pictures: frames a second.  [default: 30]"),
     ] = None,
+    keyframe: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Films: most frames from one key frame to the next; a change of scene makes one"
+            " too.  [default: 32]",
+        ),
+    ] = None,
+    film_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Films: weights of the frames between key frames, or none.  [default: base-video"
+            " where it is shipped]",
+        ),
+    ] = None,
     drop_alpha: DropAlpha = False,
     strip_metadata: Annotated[
         bool,
@@ -155,7 +171,7 @@ def encode(
         from crossband.sources import check_destination
 
         check_destination(output, force=force)
-    options = FilmOptions(match, tolerance, rate)
+    options = FilmOptions(match, tolerance, rate, keyframe, film_model)
     options.check()
     if are_films(visible, infrared):
         if target_bpp is not None or target_bytes is not None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ from crossband.pair import Frame, Modality
 
 if TYPE_CHECKING:
     from crossband.cli.weights import Codecs
+    from crossband.codec import Codec
     from crossband.container import Damage, FilmHeader, StoredFrame
-    from crossband.film import PairCodec
     from crossband.sources import FilmFormat, MatchReport, Recording, Rule, Sink
 
 
@@ -34,6 +34,8 @@ class FilmOptions:
     match: Rule | None = None
     tolerance_ms: float | None = None
     frames_per_second: float | None = None
+    keyframe: int | None = None
+    film_model: str | None = None
 
     def given(self) -> list[str]:
         """The options that were given, as the command line has them."""
@@ -41,6 +43,8 @@ class FilmOptions:
             "--match": self.match,
             "--tolerance": self.tolerance_ms,
             "--rate": self.frames_per_second,
+            "--keyframe": self.keyframe,
+            "--film-model": self.film_model,
         }
         return [option for option, value in named.items() if value is not None]
 
@@ -59,6 +63,26 @@ class FilmOptions:
                 f"--rate is {self.frames_per_second:g}; allowed are 0.001 to 1,000,000 frames a"
                 " second: try --rate 30"
             )
+        if self.keyframe is not None and self.keyframe < 1:
+            raise UsageError(
+                f"--keyframe is {self.keyframe}; allowed are 1 (every frame is a key frame) and"
+                " more: try --keyframe 32"
+            )
+
+    def predictor(self, model: str) -> str | None:
+        """The name of the weights of frames between key frames; None: there are none.
+
+        Args:
+            model: weights of the key frames.
+        """
+        from crossband import models
+
+        if self.film_model == "none" or self.keyframe == 1:
+            return None
+        if self.film_model is None:
+            shipped = f"{model}-video"
+            return shipped if shipped in models.names() else None
+        return self.film_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +127,7 @@ def are_films(visible: str | None, infrared: str | None) -> bool:
 def encode_film(request: EncodeFilm) -> ExitCode:
     """Two recordings in, one film out; Ctrl-C leaves a whole film of the frames so far."""
     import crossband
-    from crossband.film import Writer
+    from crossband.film import KEYFRAME, Writer
 
     recordings = _recordings(request)
     for recording in recordings:
@@ -112,6 +136,8 @@ def encode_film(request: EncodeFilm) -> ExitCode:
     report, frames = _matched(recordings, request.options)
     with working("loading weights"):
         codec = crossband.load(request.model)
+        name = request.options.predictor(request.model)
+        predictor = None if name is None else crossband.load(name)
     target: str | BinaryIO = request.output
     if request.output == STANDARD:
         sys.stdout.flush()
@@ -125,6 +151,8 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         effort=request.effort,
         cameras=tuple(recording.camera for recording in recordings),
         codec=codec,
+        predictor=predictor,
+        keyframe=request.options.keyframe or KEYFRAME,
         force=request.force,
     )
     try:
@@ -176,6 +204,7 @@ class DecodeFilm:
     skip_damaged: bool
     codec: FilmFormat | None
     model: str | None
+    film_model: str | None
     force: bool
     json: bool
 
@@ -207,18 +236,19 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
             raise UsageError(f"--frames starts at {span.start}; the film has the frames 0:{count}")
         part = film.numbered(span)
         events, total = part.stored(), len(part)
+        wanted: Container[int] | None = part.numbers
         reader = None
     else:
         reader = FilmReader(coded.stream())
         header, total, ending = reader.header, 0, None
         events = _cut(reader, span)
+        wanted = None if span is None else range(span.start, span.stop or sys.maxsize)
     for damage in damages:
         if damage.number is not None and not request.skip_damaged:
             raise CorruptStream(damage.message)
         complain(damage.message)
-    decoder = FrameDecoder(
-        header, only=request.only, codec=_codec(header.weights_id, request.model)
-    )
+    codec, predictor = _codecs(header, request.model, request.film_model)
+    decoder = FrameDecoder(header, only=request.only, codec=codec, predictor=predictor)
 
     def on_damage(damage: Damage) -> None:
         damages.append(damage)
@@ -231,7 +261,9 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
         sinks = _sinks(header, paths, request, undo)
         numbers: list[int] = []
         frames = decoder.frames(
-            _noted(events, numbers), on_damage=on_damage if request.skip_damaged else None
+            _noted(events, numbers),
+            on_damage=on_damage if request.skip_damaged else None,
+            wanted=wanted,
         )
         with _progress("decoding", total) as advance:
             for frame in frames:
@@ -287,13 +319,16 @@ def info_film(coded: Coded, *, json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def verify_film(coded: Coded, codecs: Codecs, model: str | None) -> str | None:
+def verify_film(
+    coded: Coded, codecs: Codecs, model: str | None, film_model: str | None
+) -> str | None:
     """Decodes every frame; gives what is wrong in one line, or None."""
     from crossband.container import FilmReader
     from crossband.film import FrameDecoder
 
     reader = FilmReader(coded.stream())
-    decoder = FrameDecoder(reader.header, codec=_codec(reader.header.weights_id, model, codecs))
+    codec, predictor = _codecs(reader.header, model, film_model, codecs)
+    decoder = FrameDecoder(reader.header, codec=codec, predictor=predictor)
     damages: list[Damage] = []
     for _ in decoder.frames(iter(reader), on_damage=damages.append):
         pass
@@ -374,10 +409,9 @@ def _holds(span: slice | None, event: StoredFrame | Damage) -> bool:
 
 
 def _cut(events: Any, span: slice | None) -> Iterator[StoredFrame | Damage]:
-    """The frames of a slice of a film that comes through a pipe."""
+    """A film that comes through a pipe, up to the end of a slice: its first may rest on any."""
     for event in events:
-        if _holds(span, event):
-            yield event
+        yield event
         if span is not None and span.stop is not None and (event.number or 0) + 1 >= span.stop:
             return
 
@@ -391,12 +425,20 @@ def _noted(
         yield event
 
 
-def _codec(weights_id: bytes, model: str | None, codecs: Codecs | None = None) -> PairCodec:
+def _codecs(
+    header: FilmHeader, model: str | None, film_model: str | None, codecs: Codecs | None = None
+) -> tuple[Codec, Codec | None]:
+    """Those of key frames and of the frames between; without the film's own, the default ones."""
+    from crossband import models
     from crossband.cli.facts import weights_name
     from crossband.cli.weights import Codecs as Loaded
 
+    codecs = codecs or Loaded()
     with working("loading weights"):
-        return (codecs or Loaded()).by_name(model or weights_name(weights_id) or "base")
+        key = codecs.by_name(model or weights_name(header.weights_id) or "base")
+        if not header.predictor_id:
+            return key, None
+        return key, codecs.by_name(film_model or models.find(header.predictor_id).name)
 
 
 def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality, Path]:

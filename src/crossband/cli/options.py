@@ -17,6 +17,14 @@ CodedWith = Annotated[
         help="Weights that the file was made with, if they are not shipped ones.",
     ),
 ]
+FilmCodedWith = Annotated[
+    str | None,
+    typer.Option(
+        "--film-model",
+        metavar="NAME|FILE",
+        help="Films: weights of the frames between key frames, if they are not shipped ones.",
+    ),
+]
 DropAlpha = Annotated[
     bool, typer.Option("--drop-alpha", help="Leave transparency out instead of refusing it.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from crossband.cli.film import verify_film
-from crossband.cli.options import CodedWith, Json
+from crossband.cli.options import CodedWith, FilmCodedWith, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import STANDARD, Coded, shown_name, working
 from crossband.errors import CorruptStream, CrossbandError
@@ -27,6 +27,7 @@ def verify(
     ],
     *,
     model: CodedWith = None,
+    film_model: FilmCodedWith = None,
     json: Json = False,
 ) -> ExitCode:
     """Check files: every checksum of the bytes, and that of every decoded symbol.
@@ -46,7 +47,7 @@ def verify(
                 coded = Coded(name)
                 if coded.is_film:
                     with coded:
-                        if wrong := verify_film(coded, codecs, model):
+                        if wrong := verify_film(coded, codecs, model, film_model):
                             raise CorruptStream(wrong)
                 else:
                     data = coded.read()

@@ -15,6 +15,9 @@ from crossband.pair import Camera, Modality
 
 KEY_FRAME = 0x03
 """Kind of a key frame record: critical."""
+PREDICTED_FRAME = 0x04
+"""Kind of the record of a frame that rests on the one before: critical."""
+FRAMES = (KEY_FRAME, PREDICTED_FRAME)
 INDEX = 0x45
 """Kind of the index record: ancillary, the last one."""
 HEAD_BYTES = HEADER_BYTES + 1
@@ -26,7 +29,7 @@ MAX_FRAME_BYTES = 1 << 30
 MAX_OTHER_BYTES = 1 << 24
 """Most bytes of a record that is no frame, beside `ENTRY_BYTES` for each frame before it."""
 ENTRY_BYTES = 27
-"""Most bytes of a frame in the index: three variable-length integers."""
+"""Most bytes of a frame in the index: its kind and two variable-length integers, rounded up."""
 OFFSET_BYTES = 8
 """The offset of the index record, at its end."""
 
@@ -51,20 +54,26 @@ class FilmHeader:
     """What all frames of a film share.
 
     Raises:
-        PictureError: the weights id has another length, or the cameras are not one or two, the
+        PictureError: a weights id has another length, or the cameras are not one or two, the
             visible one first.
     """
 
     weights_id: bytes
-    """First 8 bytes of the SHA-256 of the weight file."""
+    """First 8 bytes of the SHA-256 of the weight file that codes key frames."""
     cameras: tuple[Camera, ...]
     """Visible, infrared, or both in this order."""
+    predictor_id: bytes = b""
+    """The same of the weight file that codes predicted frames; empty: there are none."""
 
     def __post_init__(self) -> None:
-        if len(self.weights_id) != WEIGHTS_ID_BYTES:
-            raise PictureError(
-                f"the weights id has {len(self.weights_id)} bytes; it must have {WEIGHTS_ID_BYTES}"
-            )
+        for weights_id, lengths in (
+            (self.weights_id, (WEIGHTS_ID_BYTES,)),
+            (self.predictor_id, (0, WEIGHTS_ID_BYTES)),
+        ):
+            if len(weights_id) not in lengths:
+                raise PictureError(
+                    f"the weights id has {len(weights_id)} bytes; it must have {WEIGHTS_ID_BYTES}"
+                )
         order = [list(Modality).index(camera.modality) for camera in self.cameras]
         if order not in ([0], [1], [0, 1]):
             raise PictureError(
@@ -86,7 +95,7 @@ class FilmHeader:
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One key frame: a coded pair, or one picture while the other camera is silent.
+    """One frame: a coded pair, or one picture while the other camera is silent.
 
     Raises:
         PictureError: a value is outside its range, there is no picture, both are of one modality,
@@ -97,6 +106,8 @@ class FrameRecord:
     """Microseconds on the clock of the cameras, 0 to 2^63 - 1."""
     pictures: tuple[PictureRecord, ...]
     """In the order of coding; only the second may be conditional."""
+    predicted: bool = False
+    """Whether each picture is coded given what its camera showed last; else a key frame."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.timestamp_us <= VARINT_MAX:
@@ -123,10 +134,7 @@ class FrameRecord:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """Where a key frame is.
-
-    Entries are numbered so that frames between key frames need none of their own.
-    """
+    """Where a frame is."""
 
     number: int
     """Which frame of the film, from 0."""
@@ -134,6 +142,8 @@ class IndexEntry:
     """Its time."""
     offset: int
     """Where its record starts in the file."""
+    predicted: bool = False
+    """Whether it rests on the frame before."""
 
 
 def is_film(head: bytes) -> bool:
@@ -158,7 +168,7 @@ def pack_film(header: FilmHeader) -> bytes:
         if not same_size:
             packed += camera.height.to_bytes(2, "little") + camera.width.to_bytes(2, "little")
         before = camera
-    return bytes(packed)
+    return bytes(packed) + header.predictor_id
 
 
 def unpack_film(weights_id: bytes, payload: memoryview) -> FilmHeader:
@@ -169,7 +179,8 @@ def unpack_film(weights_id: bytes, payload: memoryview) -> FilmHeader:
     """
     cursor = Cursor(payload, place="the film record")
     cameras: list[Camera] = []
-    while not cameras or cursor.left:
+    # What is left is a camera of 1 or 5 bytes, or one and the weights, or the weights alone.
+    while not cameras or cursor.left not in (0, WEIGHTS_ID_BYTES):
         field = cursor.unsigned(1, "a camera")
         if field & _SAME_SIZE:
             if not cameras:
@@ -198,18 +209,24 @@ def unpack_film(weights_id: bytes, payload: memoryview) -> FilmHeader:
             raise CorruptStream(f"the film record is damaged: {error}") from error
         if len(cameras) > 2:
             raise CorruptStream("the film has more than two cameras; 1 and 2 are allowed")
+    predictor_id = bytes(cursor.take(cursor.left, "the weights of predicted frames"))
     try:
-        return FilmHeader(weights_id, tuple(cameras))
+        return FilmHeader(weights_id, tuple(cameras), predictor_id)
     except PictureError as error:
         raise CorruptStream(f"the film record is damaged: {error}") from error
 
 
 def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
-    """The payload of a key frame record.
+    """The payload of a frame's record, without its kind.
 
     Raises:
-        PictureError: a picture is not of the film's cameras, or the frame is too long.
+        PictureError: a picture is not of the film's cameras, the frame is too long, or it is a
+            predicted one of a film without weights for such.
     """
+    if frame.predicted and not header.predictor_id:
+        raise PictureError(
+            "the frame is predicted, and the film names no weights that predict; code a key frame"
+        )
     shape = _TWO_PICTURES * (len(frame.pictures) == 2)
     for picture, full_range in zip(frame.pictures, _FULL_RANGE, strict=False):
         shape |= full_range * (picture.low == 0 and picture.high == picture.peak)
@@ -250,12 +267,20 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
     return bytes(packed)
 
 
-def unpack_frame(payload: memoryview, header: FilmHeader) -> FrameRecord:
-    """The frame in the payload of a key frame record.
+def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRecord:
+    """The frame in the payload of a record.
+
+    Args:
+        kind: of the record, one of `FRAMES`.
+        payload: of the record.
+        header: of the film.
 
     Raises:
         CorruptStream: the payload is not what `pack_frame` makes of any frame of this film.
     """
+    predicted = kind == PREDICTED_FRAME
+    if predicted and not header.predictor_id:
+        raise CorruptStream("the frame is predicted, but the film names no weights that predict")
     cursor = Cursor(payload, place="the frame record")
     timestamp_us = cursor.varint("the timestamp")
     shape = cursor.unsigned(1, "the shape byte")
@@ -301,7 +326,7 @@ def unpack_frame(payload: memoryview, header: FilmHeader) -> FrameRecord:
                     symbols_crc=symbols_crc,
                 )
             )
-        frame = FrameRecord(timestamp_us, tuple(pictures))
+        frame = FrameRecord(timestamp_us, tuple(pictures), predicted)
     except PictureError as error:
         raise CorruptStream(f"the frame record is damaged: {error}") from error
     if len(payload) < (least := _least_bytes(pictures)):
@@ -312,18 +337,17 @@ def unpack_frame(payload: memoryview, header: FilmHeader) -> FrameRecord:
     return frame
 
 
-def pack_index(entries: Sequence[IndexEntry], frames: int, offset: int) -> bytes:
+def pack_index(entries: Sequence[IndexEntry], offset: int) -> bytes:
     """The payload of the index record.
 
     Args:
-        entries: every key frame.
-        frames: number of all frames of the film.
+        entries: every frame.
         offset: where the index record itself starts.
     """
-    packed = bytearray(pack_varint(frames))
+    packed = bytearray()
     before = IndexEntry(0, 0, 0)
     for entry in entries:
-        packed += pack_varint(entry.number - before.number)
+        packed.append(entry.predicted)
         packed += pack_varint(entry.timestamp_us - before.timestamp_us)
         packed += pack_varint(entry.offset - before.offset)
         before = entry
@@ -331,14 +355,14 @@ def pack_index(entries: Sequence[IndexEntry], frames: int, offset: int) -> bytes
 
 
 def unpack_index(payload: memoryview, offset: int) -> list[IndexEntry]:
-    """The key frames of a film.
+    """All frames of a film.
 
     Args:
         payload: that of an index record.
         offset: where the record starts.
 
     Raises:
-        CorruptStream: the entries are not those of a film of this version.
+        CorruptStream: the entries are not those of a film.
     """
     if len(payload) < OFFSET_BYTES:
         raise CorruptStream("the index is cut short: it has no offset of its own")
@@ -346,29 +370,26 @@ def unpack_index(payload: memoryview, offset: int) -> list[IndexEntry]:
     if own != offset:
         raise CorruptStream(f"the index says that it is at byte {own:,}; it is at {offset:,}")
     cursor = Cursor(payload[:-OFFSET_BYTES], place="the index")
-    frames = cursor.varint("the number of frames")
     entries: list[IndexEntry] = []
     before = IndexEntry(0, -1, 0)
     while cursor.left:
-        steps = [cursor.varint("an entry") for _ in range(3)]
+        predicted = cursor.unsigned(1, "the kind of an entry")
         entry = IndexEntry(
-            before.number + steps[0],
-            max(before.timestamp_us, 0) + steps[1],
-            before.offset + steps[2],
+            len(entries),
+            max(before.timestamp_us, 0) + cursor.varint("the time of an entry"),
+            before.offset + cursor.varint("the offset of an entry"),
+            predicted=bool(predicted),
         )
-        # All frames of this version are key frames, so that each has its entry.
         if (
-            entry.number != len(entries)
+            predicted > bool(entries)  # 0 and 1 are allowed, the first frame is a key frame
             or entry.timestamp_us <= before.timestamp_us
             or not before.offset < entry.offset < offset
         ):
             raise CorruptStream(f"entry {len(entries)} of the index does not follow the one before")
         entries.append(entry)
         before = entry
-    if len(entries) != frames or not entries:
-        raise CorruptStream(
-            f"the index has {len(entries):,} entries for {frames:,} frames; each needs one"
-        )
+    if not entries:
+        raise CorruptStream("the index lists no frame; a film has at least one")
     return entries
 
 

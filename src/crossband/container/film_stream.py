@@ -13,10 +13,12 @@ from crc32c import crc32c
 from crossband.container.fields import VARINT_BYTES, Cursor
 from crossband.container.film import (
     ENTRY_BYTES,
+    FRAMES,
     INDEX,
     KEY_FRAME,
     MAX_OTHER_BYTES,
     OFFSET_BYTES,
+    PREDICTED_FRAME,
     FilmHeader,
     FrameRecord,
     IndexEntry,
@@ -50,7 +52,10 @@ _SEARCH_BYTES = 1 << 32
 """Most bytes that one search for the next whole record sends through the checksum: seconds."""
 _SEARCHED = re.compile(
     b"["
-    + b"".join(re.escape(bytes([k])) for k in (KEY_FRAME, KEY_FRAME | LAST, INDEX | LAST))
+    + b"".join(
+        re.escape(bytes([kind]))
+        for kind in (*FRAMES, *(frame | LAST for frame in FRAMES), INDEX | LAST)
+    )
     + b"]"
 )
 """Kinds of the records at which reading goes on behind a damaged length."""
@@ -105,11 +110,14 @@ class FilmWriter:
         return len(self._entries)
 
     def write(self, frame: FrameRecord) -> int:
-        """Appends a key frame; gives the size of its record in bytes.
+        """Appends a frame; gives the size of its record in bytes.
 
         Raises:
-            PictureError: it is not of the film's cameras, or not later than the frame before.
+            PictureError: it is not of the film's cameras, not later than the frame before, or
+                predicted and the first one.
         """
+        if frame.predicted and not self._entries:
+            raise PictureError("the film's first frame is predicted; it must be a key frame")
         if self._entries and frame.timestamp_us <= self._entries[-1].timestamp_us:
             raise PictureError(
                 f"frame {self.frames} is at {frame.timestamp_us} us, the one before at"
@@ -122,10 +130,10 @@ class FilmWriter:
             start = pack_header(self.header.weights_id)
             start += pack_record(FILM, pack_film(self.header), start)
             link = start[-CHECKSUM_BYTES:]
-        record = pack_record(KEY_FRAME, payload, link)
+        record = pack_record(PREDICTED_FRAME if frame.predicted else KEY_FRAME, payload, link)
         self._put(start + record)
         offset = self.size_bytes + len(start)
-        self._entries.append(IndexEntry(self.frames, frame.timestamp_us, offset))
+        self._entries.append(IndexEntry(self.frames, frame.timestamp_us, offset, frame.predicted))
         self.size_bytes = offset + len(record)
         self._link = record[-CHECKSUM_BYTES:]
         return len(record)
@@ -138,7 +146,7 @@ class FilmWriter:
         """
         if not self._entries:
             raise PictureError("the film has no frame; at least one is needed")
-        payload = pack_index(self._entries, self.frames, self.size_bytes)
+        payload = pack_index(self._entries, self.size_bytes)
         record = pack_record(INDEX | LAST, payload, self._link)
         self._put(record)
         self.size_bytes += len(record)
@@ -217,8 +225,10 @@ class FilmReader:
             self._link = self._window.take(record.size_bytes)
             self._ended = self.complete = record.is_last
             try:
-                if record.kind == KEY_FRAME:
-                    frame = unpack_frame(record.payload, self.header)
+                if record.kind in FRAMES:
+                    frame = unpack_frame(record.kind, record.payload, self.header)
+                    if frame.predicted and not self.frames:
+                        raise CorruptStream("it is predicted, but there is none before it")
                     if frame.timestamp_us <= last_us:
                         raise CorruptStream(
                             f"its time is {frame.timestamp_us} us, that of the one before {last_us}"
@@ -231,16 +241,16 @@ class FilmReader:
                         raise CorruptStream("the index lists other frames than the film has")
             except CorruptStream as error:
                 whole = False
-                is_frame = record.kind == KEY_FRAME
+                is_frame = record.kind in FRAMES
                 name = f"frame {self.frames}" if is_frame else "the index"
                 yield Damage(
                     self.frames if is_frame else None, offset, f"{name} at byte {offset:,}: {error}"
                 )
                 self.frames += is_frame
                 continue
-            if record.kind == KEY_FRAME:
+            if record.kind in FRAMES:
                 last_us = frame.timestamp_us
-                entries.append(IndexEntry(self.frames, last_us, offset))
+                entries.append(IndexEntry(self.frames, last_us, offset, frame.predicted))
                 self.frames += 1  # before the caller has it, who may stop here and ask
                 yield StoredFrame(self.frames - 1, offset, record.size_bytes, frame)
             elif record.kind != INDEX:
@@ -277,7 +287,7 @@ class FilmReader:
         )
 
     def _limit(self, kind: int) -> int:
-        if kind & ~LAST == KEY_FRAME:
+        if kind & ~LAST in FRAMES:
             return self.header.max_frame_bytes
         return MAX_OTHER_BYTES + ENTRY_BYTES * self.frames
 
@@ -319,7 +329,7 @@ class FilmReader:
         try:
             kind = cursor.unsigned(1, "")
             cursor.varint("")
-            return kind & ~LAST != KEY_FRAME or cursor.varint("") > last_us
+            return kind & ~LAST not in FRAMES or cursor.varint("") > last_us
         except CorruptStream:
             return False
 
@@ -358,10 +368,12 @@ def read_frame(file: BinaryIO, header: FilmHeader, entry: IndexEntry) -> StoredF
     result = _read_record(file, entry.offset, header.max_frame_bytes)
     if isinstance(result, _Failure):
         raise CorruptStream(f"{where} {result.reason}")
-    if result.kind != KEY_FRAME:
-        raise CorruptStream(f"{where}: its record is of kind {result.kind:#04x}, which is no frame")
+    if result.kind != (PREDICTED_FRAME if entry.predicted else KEY_FRAME):
+        raise CorruptStream(
+            f"{where}: its record is of kind {result.kind:#04x}, which is not what the index says"
+        )
     try:
-        frame = unpack_frame(result.payload, header)
+        frame = unpack_frame(result.kind, result.payload, header)
         if frame.timestamp_us != entry.timestamp_us:
             raise CorruptStream(
                 f"its time is {frame.timestamp_us} us, the index says {entry.timestamp_us} us"

@@ -52,6 +52,11 @@ class Model:
     visible: PictureModel
     infrared: PictureModel
 
+    @property
+    def codes_films(self) -> bool:
+        """Whether every picture is coded given the same camera's frame before."""
+        return self.visible.transforms.settings.past
+
     def get(self, modality: Modality) -> PictureModel:
         """The part for one camera."""
         return self.visible if modality is Modality.VISIBLE else self.infrared

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of a film one after another: which are key frames, and what each rests on.
+
+Pair ─ key frame? ─┬─ yes: weights of pictures ──────────────► FrameRecord
+                   └─ no: weights of films, given the past ──►
+                              ▲
+          what each camera showed last (features and latents)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from crossband.codec import Codec, Order, Shown
+from crossband.container import PictureRecord
+from crossband.errors import CorruptStream, PictureError
+from crossband.pair import Modality, Pair
+
+_BLOCK = 16
+"""Pixels a side of the blocks whose means tell one scene from another."""
+_SCENE_CHANGE = 0.12
+"""Of the range of samples: a larger mean difference of the blocks is another scene."""
+
+
+class FrameCodec:
+    """Codes frames in the order of time, or decodes them; one object for one film and one way.
+
+    The past of a predicted frame is what each camera showed last since the key frame before, as
+    every decoder has it. All frames of a group are coded in the order of its key frame, so that the
+    camera that comes first can be decoded without the other one.
+
+    Args:
+        key: weights of pictures, for key frames.
+        predictor: weights of films, for the frames between; None: every frame is a key frame.
+        keyframe: most frames from one key frame to the next; the decoder needs none.
+
+    Raises:
+        PictureError: weights of the other kind, or an interval below 1.
+    """
+
+    def __init__(self, key: Codec, predictor: Codec | None = None, *, keyframe: int = 1) -> None:
+        if key.model.codes_films or (predictor is not None and not predictor.model.codes_films):
+            raise PictureError(
+                "key frames need weights of pictures, the frames between them weights of films"
+            )
+        if keyframe < 1:
+            raise PictureError(f"keyframe is {keyframe}; allowed are 1 and more")
+        self.key, self.predictor, self.keyframe = key, predictor, keyframe
+        self._past: dict[Modality, Shown] = {}
+        self._since_key = 0
+        self._order: Order = "infrared-first"
+        self._scene: dict[Modality, npt.NDArray[np.float32]] = {}
+
+    def encode(
+        self, pair: Pair, *, quality: float, order: Order, effort: int
+    ) -> tuple[tuple[PictureRecord, ...], bool]:
+        """The pictures of the next frame, and whether they are predicted.
+
+        Args:
+            pair: one picture or both.
+            quality: 0 to 100.
+            order: of the key frame's pictures, and so of its group.
+            effort: 1 to 9, higher tries more.
+        """
+        if self.predictor is None:
+            return self.key.encode_frame(
+                pair, quality=quality, order=order, effort=effort, show=False
+            ).records, False
+        scene = {m: _means(pair, m) for m in Modality if pair.get(m) is not None}
+        predicted = 0 < self._since_key < self.keyframe and self._continues(scene)
+        self._scene |= scene
+        if predicted:
+            coded = self.predictor.encode_frame(
+                pair, quality=quality, order=self._order, effort=effort, past=self._past
+            )
+        else:
+            coded = self.key.encode_frame(pair, quality=quality, order=order, effort=effort)
+            self._order = _order(coded.records)
+            self._past, self._since_key, self._scene = {}, 0, scene
+        self._past |= coded.shown
+        self._since_key += 1
+        return coded.records, predicted
+
+    def decode(
+        self, records: tuple[PictureRecord, ...], *, predicted: bool, only: Modality | None = None
+    ) -> Pair | None:
+        """The pair of the next frame; None if it lacks the only picture wanted.
+
+        Args:
+            records: in the order of coding.
+            predicted: whether they rest on the frame before.
+            only: give this picture, the other is None.
+
+        Raises:
+            CorruptStream: they decode to other symbols than were coded, or rest on a picture that
+                is not there.
+        """
+        if not predicted:
+            self.forget()
+            self._order = _order(records)
+        # What comes second may rest on the first in any frame, and that on its own past.
+        alone = self.predictor is None or self._order == f"{only.value}-first" if only else False
+        needed = only if alone else None
+        if not predicted:
+            shown = self.key.decode_frame(records, only=needed)
+        else:
+            if self.predictor is None:
+                raise PictureError("the frame is predicted; the weights of films are needed")
+            if any(r.modality not in self._past for r in records if needed in (None, r.modality)):
+                raise CorruptStream("it rests on a frame that was not decoded")
+            shown = self.predictor.decode_frame(records, past=self._past, only=needed)
+        self._past |= shown
+        rasters = {m: each.raster for m, each in shown.items() if only in (None, m)}
+        if not rasters:
+            return None
+        return Pair(rasters.get(Modality.VISIBLE), rasters.get(Modality.INFRARED))
+
+    def forget(self) -> None:
+        """Lets go of the past: the next frame that can be coded is a key frame."""
+        self._past, self._since_key, self._scene = {}, 0, {}
+
+    def _continues(self, scene: dict[Modality, npt.NDArray[np.float32]]) -> bool:
+        """Whether each camera goes on with what it showed last."""
+        return all(
+            modality in self._past
+            and float(np.abs(means - self._scene[modality]).mean()) <= _SCENE_CHANGE
+            for modality, means in scene.items()
+        )
+
+
+def _order(records: tuple[PictureRecord, ...]) -> Order:
+    """Which camera comes first."""
+    return "infrared-first" if records[0].modality is Modality.INFRARED else "visible-first"
+
+
+def _means(pair: Pair, modality: Modality) -> npt.NDArray[np.float32]:
+    """Means of the blocks of a picture, 0 to 1; what is left over at the border is left out."""
+    raster = pair.get(modality)
+    assert raster is not None
+    samples = raster.samples.reshape(*raster.samples.shape[:2], -1).astype(np.float32)
+    tall, wide = (min(side, _BLOCK) for side in samples.shape[:2])
+    rows, columns = samples.shape[0] // tall, samples.shape[1] // wide
+    blocks = samples[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide, -1)
+    means: npt.NDArray[np.float32] = blocks.mean((1, 3, 4)) / ((1 << raster.bit_depth) - 1)
+    return means
