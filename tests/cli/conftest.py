@@ -11,8 +11,8 @@ import io
 import json
 import sys
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +29,7 @@ from crossband.sources import write
 from crossband.testing import synthetic_pair
 
 WEIGHTS_ID = b"storing."
+FILM_WEIGHTS_ID = b"filming."
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,20 @@ class Outcome:
 class StoringCodec:
     """Stands where a codec stands and stores samples; quality is only written down."""
 
+    def __init__(self, *, codes_films: bool = False) -> None:
+        weights_id = FILM_WEIGHTS_ID if codes_films else WEIGHTS_ID
+        card = SimpleNamespace(name="base", weights_id=weights_id.hex())
+        self.model = SimpleNamespace(codes_films=codes_films, card=card)
+
     def encode(
         self, pair: Pair, *, quality: float = 50, order: str = "infrared-first", effort: int = 5
     ) -> bytes:
+        coded = self.encode_frame(pair, quality=quality, order=order, effort=effort)
+        return pack(PairFile(WEIGHTS_ID, coded.records, metadata=blobs_of(pair)))
+
+    def encode_frame(
+        self, pair: Pair, *, quality: float, order: str, effort: int, **past: Any
+    ) -> SimpleNamespace:
         modalities = [Modality.INFRARED, Modality.VISIBLE]
         if order == "visible-first":
             modalities.reverse()
@@ -86,7 +98,7 @@ class StoringCodec:
                     symbols_crc=zlib.crc32(samples),
                 )
             )
-        return pack(PairFile(WEIGHTS_ID, tuple(records), metadata=blobs_of(pair)))
+        return SimpleNamespace(records=tuple(records), shown=self.decode_frame(records))
 
     def encode_to_size(self, pair: Pair, *, size_bytes: int, **options: Any) -> bytes:
         data = self.encode(pair, **options)
@@ -98,20 +110,27 @@ class StoringCodec:
         file = unpack(data)
         if only is not None and file.get(only) is None:
             raise MissingPicture(f"the file has no {only.value} picture")
-        rasters = {}
-        for record in file.records:
+        rasters = {
+            modality.value: replace(shown.raster, metadata=file.metadata_of(modality))
+            for modality, shown in self.decode_frame(file.records, only=only).items()
+        }
+        return Pair(**rasters)
+
+    def decode_frame(
+        self, records: Sequence[PictureRecord], *, only: Modality | None = None, **past: Any
+    ) -> dict[Modality, SimpleNamespace]:
+        shown = {}
+        for record in records:
             if only in (None, record.modality):
                 samples = zlib.decompress(record.stream)
                 if zlib.crc32(samples) != record.symbols_crc:
                     raise CorruptStream(f"{record.modality.value} symbols: wrong checksum")
                 shape = (record.height, record.width, 3)[: 2 if record.channels == 1 else 3]
                 kind = np.uint8 if record.sample_bytes == 1 else np.uint16
-                rasters[record.modality.value] = Raster(
-                    np.frombuffer(samples, "<u2").reshape(shape).astype(kind),
-                    record.bit_depth,
-                    file.metadata_of(record.modality),
-                )
-        return Pair(**rasters)
+                whole = np.frombuffer(samples, "<u2").reshape(shape).astype(kind)
+                raster = Raster(whole, record.bit_depth)
+                shown[record.modality] = SimpleNamespace(raster=raster)
+        return shown
 
     def verify(self, data: bytes) -> None:
         self.decode(data)
@@ -131,6 +150,18 @@ def storing_codec(monkeypatch: pytest.MonkeyPatch) -> StoringCodec:
     monkeypatch.setattr(crossband.models, "names", lambda: ("base",), raising=False)
     monkeypatch.setattr(crossband.models, "describe", lambda name: card, raising=False)
     return codec
+
+
+@pytest.fixture
+def predicting(storing_codec: StoringCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of films are shipped too."""
+    codecs = {"base": storing_codec, "base-video": StoringCodec(codes_films=True)}
+    ids = {codec.model.card.weights_id: name for name, codec in codecs.items()}
+    monkeypatch.setattr(crossband, "load", lambda name="base": codecs[name])
+    monkeypatch.setattr(crossband.models, "names", lambda: tuple(codecs))
+    monkeypatch.setattr(
+        crossband.models, "find", lambda weights_id: SimpleNamespace(name=ids[weights_id.hex()])
+    )
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 
 import crossband
 from crossband import Camera, Modality, Pair, Raster, Writer
+from crossband.cli.film_facts import FilmTally, FrameRow
 from crossband.sources import open_sink, read_folder, read_video, write
 from crossband.testing import synthetic_pair
 
@@ -172,6 +173,49 @@ def test_info_shows_a_line_for_each_frame_without_torch(run: Run, coded_film: Pa
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_frames_between_key_frames_are_predicted(
+    run: Run,
+    folders: tuple[Path, Path],
+    predicting: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crossband.frame_codec._SCENE_CHANGE", 1.0)  # these are five scenes
+    command = ["encode", "visible", "infrared", "-o", "scene.xb", "--keyframe", "3", "--force"]
+    assert run(*command).code == 0
+    facts = run("info", "scene.xb", "--json").json
+    assert [row["predicted"] for row in facts["table"]] == [False, True, True, False, True]
+    assert (facts["key_frames"], facts["predictor_id"]) == (2, b"filming.".hex())
+    lines = run("info", "scene.xb").out.splitlines()
+    assert "between   66696c6d696e672e (" in lines[2] and "2 key frames" in lines[2]
+    assert [line.split()[6] for line in lines[-5:]] == [
+        *("key", "predicted", "predicted"),
+        *("key", "predicted"),
+    ]
+    assert run("decode", "scene.xb", "-o", ".", "--frames", "2:5").code == 0
+    assert sorted(path.name for path in Path("scene.visible").iterdir()) == [
+        f"{number:06d}.png" for number in (2, 3, 4)
+    ]
+    assert run("verify", "scene.xb").code == 0
+    for words in (["--film-model", "none"], ["--keyframe", "1"]):
+        assert run(*command[:5], *words, "--force").code == 0
+        assert run("info", "scene.xb", "--json").json["predictor_id"] is None
+
+
+def test_info_draws_the_bytes_of_the_frames(run: Run, tmp_path: Path) -> None:
+    rows = [
+        FrameRow(n, n, n, size, 0, {}, Modality.INFRARED, False, n > 0)
+        for n, size in enumerate((4000, 1000, 2000, 0))
+    ]
+    plot = FilmTally(rows=rows).plot()
+    assert plot[0] == "       4,000 |#"
+    assert plot[7] == "             |###"
+    assert [line.count("#") for line in plot[:8]] == [1, 1, 1, 1, 2, 2, 3, 3]
+    assert plot[8] == "           0 +----"
+    many = FilmTally(rows=rows * 60).plot()
+    assert "3.3 frames a column" in many[-1]
+    assert max(map(len, many)) < 100
+
+
 def test_a_damaged_frame_ends_decoding_or_is_skipped_by_name(run: Run, coded_film: Path) -> None:
     damaged = flipped(coded_film, 2)
     outcome = run("decode", damaged, "-o", ".")
@@ -256,7 +300,12 @@ def test_outputs_that_do_not_fit_films_are_refused(run: Run, coded_film: Path) -
 
 
 def test_options_of_films_are_wrong_usage_for_pairs(run: Run, coded: Path) -> None:
-    for words in (["--frames", "0:1"], ["--skip-damaged"], ["--codec", "ffv1"]):
+    for words in (
+        ["--frames", "0:1"],
+        ["--skip-damaged"],
+        ["--codec", "ffv1"],
+        ["--film-model", "x"],
+    ):
         assert run("decode", coded, "-o", ".", *words).code == 2
 
 
@@ -269,9 +318,9 @@ def test_ctrl_c_leaves_a_whole_film_of_the_frames_so_far(tmp_path: Path) -> None
         "import crossband\n"
         "from conftest import StoringCodec\n"
         "class Slow(StoringCodec):\n"
-        "    def encode(self, pair, **options):\n"
+        "    def encode_frame(self, pair, **options):\n"
         "        time.sleep(0.05)\n"
-        "        return super().encode(pair, **options)\n"
+        "        return super().encode_frame(pair, **options)\n"
         "crossband.load = lambda name='base': Slow()\n"
         "from crossband.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"

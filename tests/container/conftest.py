@@ -68,6 +68,7 @@ def film_header() -> FilmHeader:
             Camera(Modality.VISIBLE, 120, 160, channels=3),
             Camera(Modality.INFRARED, 120, 160, sample_bytes=2, bit_depth=14),
         ),
+        bytes(range(0xB0, 0xB8)),
     )
 
 
@@ -76,5 +77,5 @@ def film_frames(infrared: PictureRecord, visible: PictureRecord) -> list[FrameRe
     """Its two frames: a pair, and an infrared picture while the visible camera is silent."""
     return [
         FrameRecord(0, (infrared, visible)),
-        FrameRecord(33_333, (replace(infrared, low=0, high=16_383, stream=b"ALONE"),)),
+        FrameRecord(33_333, (replace(infrared, low=0, high=16_383, stream=b"ALONE"),), True),
     ]

@@ -26,7 +26,7 @@ from crossband.container import (
     unpack,
 )
 from crossband.container.fields import pack_varint
-from crossband.container.film import pack_film, pack_frame
+from crossband.container.film import PREDICTED_FRAME, pack_film, pack_frame
 from crossband.container.framing import LAST, pack_header, pack_record
 from crossband.container.pair_file import PIXELS_PER_BYTE
 from crossband.errors import CorruptStream, CrossbandError, PictureError, StreamError
@@ -80,13 +80,13 @@ def events(data: bytes) -> tuple[list[FrameRecord], list[Damage], FilmReader]:
 
 @pytest.fixture
 def many(film_frames: list[FrameRecord]) -> list[FrameRecord]:
-    """Six frames of different lengths."""
+    """Six frames of different lengths, three of them predicted."""
     pair, alone = film_frames
     frames = []
     for number in range(6):
         picture = replace(pair.pictures[1], stream=bytes(range(number, 40 + 3 * number)))
         pictures = (pair.pictures[0], picture) if number % 3 else alone.pictures
-        frames.append(FrameRecord(40_000 * number, pictures))
+        frames.append(FrameRecord(40_000 * number, pictures, number in (1, 2, 4)))
     return frames
 
 
@@ -124,8 +124,8 @@ def test_the_index_leads_to_every_frame(film_header, many):
 
 def test_a_film_that_is_cut_anywhere_is_whole_up_to_there(film_header, many):
     data = film(film_header, many)
-    ends = [stored.offset + stored.size_bytes for stored in FilmReader(io.BytesIO(data))]
-    start = len(data) - len(data[ends[0] :]) - (ends[0] - 14 - 11)  # header and film record
+    stored = [each for each in FilmReader(io.BytesIO(data)) if isinstance(each, StoredFrame)]
+    start, ends = stored[0].offset, [each.offset + each.size_bytes for each in stored]
     for size_bytes in range(1, len(data)):
         whole = sum(end <= size_bytes for end in ends)
         try:
@@ -267,7 +267,9 @@ def test_a_film_of_endless_unknown_records_is_refused(film_header, film_frames):
 
 def test_frames_that_do_not_belong_are_not_written(film_header, film_frames):
     writer = FilmWriter(io.BytesIO(), film_header)
-    writer.write(film_frames[1])
+    with pytest.raises(PictureError, match="the film's first frame is predicted"):
+        writer.write(film_frames[1])
+    writer.write(replace(film_frames[1], predicted=False))
     with pytest.raises(PictureError, match=r"frame 1 is at 0 us.*times must increase"):
         writer.write(film_frames[0])
     larger = replace(film_frames[1].pictures[0], height=121)
@@ -275,6 +277,22 @@ def test_frames_that_do_not_belong_are_not_written(film_header, film_frames):
         writer.write(FrameRecord(99_999, (larger,)))
     with pytest.raises(PictureError, match="no frame"):
         FilmWriter(io.BytesIO(), film_header).close()
+    with pytest.raises(PictureError, match="the film names no weights that predict"):
+        pack_frame(film_frames[1], replace(film_header, predictor_id=b""))
+
+
+def test_a_film_that_starts_with_a_predicted_frame_is_refused_there(film_header, many):
+    data = film(film_header, many)
+    data = data[: next(iter(FilmReader(io.BytesIO(data)))).offset]
+    data += pack_record(PREDICTED_FRAME, pack_frame(many[1], film_header), data[-4:])
+    frames, damages, _ = events(data)
+    assert frames == []
+    assert "it is predicted, but there is none before it" in damages[0].message
+
+
+def test_the_index_tells_predicted_frames(film_header, many):
+    entries = read_index(io.BytesIO(film(film_header, many)), film_header)
+    assert [each.predicted for each in entries] == [each.predicted for each in many]
 
 
 def test_an_index_that_lies_is_noticed(film_header, many):
@@ -282,14 +300,17 @@ def test_an_index_that_lies_is_noticed(film_header, many):
 
     data = film(film_header, many, close=False)
     true = [
-        IndexEntry(s.number, s.frame.timestamp_us, s.offset) for s in FilmReader(io.BytesIO(data))
+        IndexEntry(s.number, s.frame.timestamp_us, s.offset, s.frame.predicted)
+        for s in FilmReader(io.BytesIO(data))
     ]
     for entries in (
         true[:-1],
         [*true[:-1], replace(true[-1], offset=true[-1].offset + 1)],
         [*true[:-1], replace(true[-1], timestamp_us=true[-1].timestamp_us + 1)],
+        [*true[:-1], replace(true[-1], predicted=True)],
+        [replace(true[0], predicted=True), *true[1:]],
     ):
-        payload = pack_index(entries, len(entries), len(data))
+        payload = pack_index(entries, len(data))
         lying = data + pack_record(INDEX | LAST, payload, data[-4:])
         frames, damages, _ = events(lying)
         assert frames == many
@@ -305,7 +326,9 @@ def films(draw: st.DrawFn) -> tuple[FilmHeader, list[FrameRecord]]:
         Camera(Modality.INFRARED, draw(sides), draw(sides), 1, 1 if depth <= 8 else 2, depth),
     ]
     kept = draw(st.sampled_from((slice(0, 1), slice(1, 2), slice(0, 2))))
-    header = FilmHeader(draw(st.binary(min_size=8, max_size=8)), tuple(cameras[kept]))
+    weights = st.binary(min_size=8, max_size=8)
+    predictor_id = draw(st.one_of(st.just(b""), weights))
+    header = FilmHeader(draw(weights), tuple(cameras[kept]), predictor_id)
     times = draw(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5, unique=True))
     frames = []
     for timestamp_us in sorted(times):
@@ -329,7 +352,8 @@ def films(draw: st.DrawFn) -> tuple[FilmHeader, list[FrameRecord]]:
                     symbols_crc=draw(st.integers(0, 2**32 - 1)),
                 )
             )
-        frames.append(FrameRecord(timestamp_us, tuple(pictures)))
+        predicted = bool(frames and predictor_id) and draw(st.booleans())
+        frames.append(FrameRecord(timestamp_us, tuple(pictures), predicted))
     return header, frames
 
 
@@ -344,7 +368,7 @@ def test_any_film_comes_back_in_one_form(drawn):
     back, damages, reader = events(data)
     assert (reader.header, len(back), damages) == (header, len(frames), [])
     for mine, theirs in zip(frames, back, strict=True):
-        assert mine.timestamp_us == theirs.timestamp_us
+        assert (mine.timestamp_us, mine.predicted) == (theirs.timestamp_us, theirs.predicted)
         for sent, got in zip(mine.pictures, theirs.pictures, strict=True):
             assert replace(got, stream=b"") == replace(sent, stream=b"")
             assert got.stream.rstrip(b"\0") == sent.stream.rstrip(b"\0")

@@ -122,6 +122,7 @@ def test_the_checksums_of_the_example_follow_from_the_rule_of_the_page(example):
         f"`{pair_file.FILLER:02x}`",
         f"`{pair_file.FILM:02x}`",
         f"`{film.KEY_FRAME:02x}`",
+        f"`{film.PREDICTED_FRAME:02x}`",
         f"`{film.INDEX:02x}`",
         f"`{pair_file.METADATA:02x}`",
         f"{metadata.MAX_METADATA_BYTES:,}",

@@ -315,7 +315,7 @@ def info_film(coded: Coded, *, json: bool) -> ExitCode:
     if json:
         print_json(tally.facts(None if coded.name == STANDARD else name, table=True))
     else:
-        print("\n".join([*tally.lines(name), *tally.table()]))
+        print("\n".join([*tally.lines(name), *tally.plot(), *tally.table()]))
     return ExitCode.DONE
 
 

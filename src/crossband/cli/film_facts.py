@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,11 @@ from crossband.pair import Modality
 if TYPE_CHECKING:
     from crossband.cli.streams import Coded
     from crossband.container import FilmHeader, StoredFrame
+
+
+_PLOT_ROWS, _PLOT_COLUMNS = 8, 72
+_FILLINGS = " .:#"
+"""From an empty place of the plot to a full one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class FrameRow:
     """Coded on its own."""
     conditional: bool
     """Whether the second picture was coded given the first one."""
+    predicted: bool
+    """Whether the frame was coded given the one before."""
 
 
 @dataclass(slots=True)
@@ -89,6 +97,8 @@ class FilmTally:
             "rate_bpp": round(self.rate_bpp, 6),
             "weights_id": weights_id.hex(),
             "weights_name": weights_name(weights_id),
+            "predictor_id": self.header.predictor_id.hex() or None,
+            "key_frames": sum(not row.predicted for row in self.rows),
             "frames": len(self.rows),
             "duration_us": round(self.duration_us),
             "complete": self.ending is None,
@@ -117,6 +127,7 @@ class FilmTally:
                     "quality_index": row.quality_index,
                     "first": row.first.value,
                     "conditional": row.conditional,
+                    "predicted": row.predicted,
                     "stream_bytes": {m.value: n for m, n in row.stream_bytes.items()},
                 }
                 for row in self.rows
@@ -136,6 +147,10 @@ class FilmTally:
             f" bytes, {self.rate_bpp:.3f} bits per pixel{rate}",
             f"  weights   {weights_id.hex()} ({weights_name(weights_id) or 'not here'})",
         ]
+        if predictor_id := self.header.predictor_id:
+            keys = sum(not row.predicted for row in self.rows)
+            name = weights_name(predictor_id) or "not here"
+            lines.append(f"  between   {predictor_id.hex()} ({name}), {keys:,} key frames")
         lines += [
             f"  {camera.modality.value:<9} {camera}, {self._frames(camera.modality):,} frames,"
             f" {self._bytes(camera.modality):,} bytes"
@@ -148,7 +163,10 @@ class FilmTally:
 
     def table(self) -> list[str]:
         """One line a frame."""
-        lines = ["   frame      seconds      bytes   infrared    visible  quality  second picture"]
+        lines = [
+            "   frame      seconds      bytes   infrared    visible  quality  kind       second"
+            " picture"
+        ]
         for row in self.rows:
             visible, infrared = (
                 f"{row.stream_bytes[m]:,}" if m in row.stream_bytes else "-" for m in Modality
@@ -157,9 +175,31 @@ class FilmTally:
             lines.append(
                 f"{row.number:>8} {row.timestamp_us / 1e6:>12.6f} {row.size_bytes:>10,}"
                 f" {infrared:>10} {visible:>10} {row.quality_index * 100 / 63:>8.0f}"
+                f"  {'predicted' if row.predicted else 'key':<9}"
                 f"  {second if len(row.stream_bytes) == 2 else '-'}"
             )
         return lines
+
+    def plot(self) -> list[str]:
+        """Bytes of the frames over time, as a picture of characters."""
+        if len(self.rows) < 2:
+            return []
+        sizes = [row.size_bytes for row in self.rows]
+        columns = min(len(sizes), _PLOT_COLUMNS)
+        starts = [number * len(sizes) // columns for number in range(columns + 1)]
+        means = [
+            sum(sizes[start:stop]) / (stop - start) for start, stop in itertools.pairwise(starts)
+        ]
+        top = max(means)
+        lines = []
+        for row in range(_PLOT_ROWS, 0, -1):
+            full = len(_FILLINGS) - 1
+            filled = (round(full * (mean / top * _PLOT_ROWS - row + 1)) for mean in means)
+            label = f"{top:,.0f}" if row == _PLOT_ROWS else ""
+            bars = "".join(_FILLINGS[max(0, min(full, each))] for each in filled)
+            lines.append(f"{label:>12} |{bars}".rstrip())
+        each = "" if columns == len(sizes) else f", {len(sizes) / columns:.1f} frames a column"
+        return [*lines, f"{'0':>12} +{'-' * columns}", f"{'':>14}bytes of a frame{each}"]
 
     def _frames(self, modality: Modality) -> int:
         return sum(modality in row.stream_bytes for row in self.rows)
@@ -179,4 +219,5 @@ def _row(stored: StoredFrame) -> FrameRow:
         {picture.modality: len(picture.stream) for picture in pictures},
         pictures[0].modality,
         pictures[-1].conditional,
+        stored.frame.predicted,
     )

@@ -18,6 +18,7 @@ KEY_FRAME = 0x03
 PREDICTED_FRAME = 0x04
 """Kind of the record of a frame that rests on the one before: critical."""
 FRAMES = (KEY_FRAME, PREDICTED_FRAME)
+"""Kinds of the records that hold a frame."""
 INDEX = 0x45
 """Kind of the index record: ancillary, the last one."""
 HEAD_BYTES = HEADER_BYTES + 1
