@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import builtins
 import errno
+import math
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -19,8 +22,9 @@ from PIL import Image
 
 from crossband.errors import TrainingError
 from crossband.training import checkpoint as checkpoints
-from crossband.training import loop
+from crossband.training import divergence, loop
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint
+from crossband.training.divergence import CostWindows
 from crossband.training.loop import Run, StepResult
 from crossband.training.recipe import Recipe
 from crossband.training.run_log import append_row, read_rows
@@ -126,6 +130,89 @@ def test_two_half_budgets_are_one_whole_budget(new_run: MakeRun, clock: SimpleNa
     # Validation counts the minutes of the run, not of the session.
     for run in (whole, half):
         assert [row["step"] for row in read_rows(run.folder) if "validation" in row] == [8]
+
+
+def test_twenty_calls_of_nine_minutes_are_one_of_three_hours(
+    new_run: MakeRun, clock: SimpleNamespace
+) -> None:
+    # A step takes a minute: 20 calls of 9 steps, warm-up, windows of costs and decay among them.
+    options = {"steps": 200, "validate_minutes": 1e9, "checkpoint_minutes": 1e9, "batch": 1}
+    whole = new_run("whole", **options)
+    assert whole.train(minutes=179.5, progress=False).step == 180
+    for call in range(1, 21):
+        part = new_run("parts", **options)
+        assert part.train(minutes=8.5, progress=False).step == 9 * call
+    assert_equal(state(part), state(whole))
+    assert part.costs == whole.costs != CostWindows()
+
+
+# -------------------------------------------------------------------------------- steps by minutes
+
+
+def test_a_recipe_without_steps_has_as_many_as_its_minutes_hold(
+    new_run: MakeRun, clock: SimpleNamespace
+) -> None:
+    run = new_run(steps=0, integer_steps=5, validate_minutes=0.0)
+    # 15 minutes tell the pace, and nine tenths of the other 45 are planned for.
+    progress = run.train(minutes=60, progress=False)
+    assert (progress.step, progress.steps, progress.done) == (55, 55, True)
+    assert progress.minutes == 55.0
+    rows = read_rows(run.folder)
+    assert [row for row in rows if "steps" in row] == [{"step": 15, "minutes": 15.0, "steps": 55}]
+    losses = [row for row in rows if "loss" in row]
+    assert losses[-1]["learning_rate"] == 0.0
+    assert [row["step"] for row in rows if "validation" in row] == [55]  # at the end alone
+    assert new_run(steps=0, integer_steps=5, validate_minutes=0.0).train(progress=False).done
+
+
+@pytest.mark.parametrize("stops", [[7, 30], [20]], ids=["before they are known", "after"])
+def test_steps_by_minutes_are_fixed_once_and_resumed_exactly(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, stops: list[int]
+) -> None:
+    fixed = []
+    for stop in stops:
+        with monkeypatch.context() as patch:
+            run = new_run("parts", steps=0)
+            left = stop - run.step_number
+            stop_after(patch, left, lambda: signal.raise_signal(signal.SIGINT))
+            fixed.append(run.train(minutes=50, progress=False).steps)
+    parts = new_run("parts", steps=0)
+    # Other minutes change nothing any more.
+    assert parts.train(minutes=600, progress=False).done
+    assert fixed[-1] == parts.step_number
+    assert fixed[:-1] == [None] * (len(stops) - 1)
+    if len(stops) == 1:
+        whole = new_run("whole", steps=0)
+        whole.train(minutes=50, progress=False)
+        assert_equal(state(parts), state(whole))
+
+
+def test_a_machine_that_slows_down_ends_in_time_and_goes_on_to_the_same_end(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(steps=0)
+
+    def slow_down() -> None:
+        monkeypatch.setattr(loop.time, "monotonic", lambda: 2 * clock.now - 1000 - 20 * 60)
+
+    stop_after(monkeypatch, 20, slow_down)
+    progress = run.train(minutes=40, progress=False)
+    assert (progress.steps, progress.done) == (37, False)
+    assert progress.minutes == pytest.approx(41, abs=1)
+    assert new_run(steps=0).train(minutes=40, progress=False).done
+
+
+def test_minutes_too_few_to_tell_the_pace_are_refused(
+    new_run: MakeRun, clock: SimpleNamespace
+) -> None:
+    with pytest.raises(TrainingError, match=r"3 minutes were over after 4 steps, too few"):
+        new_run(steps=0).train(minutes=3, progress=False)
+    assert new_run(steps=0).step_number == 0
+
+
+def test_a_run_without_end_is_refused(new_run: MakeRun) -> None:
+    with pytest.raises(TrainingError, match="give --minutes or --steps"):
+        new_run(steps=0).train(progress=False)
 
 
 def test_steps_count_as_the_recipe_says_and_a_finished_run_stays_as_it_is(
@@ -371,6 +458,79 @@ def test_twenty_non_finite_steps_in_a_row_stop_the_run(
     with pytest.raises(TrainingError, match="20 non-finite steps in a row up to step 24;"):
         run.train(progress=False)
     assert new_run().step_number == 0
+
+
+# -------------------------------------------------------------------------------------- divergence
+
+
+def test_an_absurd_learning_rate_is_stopped_and_the_last_good_checkpoint_named(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divergence, "WINDOW", 20)
+    options = {"learning_rate": 3.0, "warmup_steps": 20, "checkpoint_minutes": 0.0}
+    with pytest.raises(TrainingError) as caught:
+        new_run("whole", **options).train(progress=False)
+    said = str(caught.value)
+    assert re.search(
+        r"the cost up to step \d+ is \d+\.\d times that of the best steps before", said
+    )
+    found = re.search(r"the last good checkpoint is (\S+), of step (\d+): begin another", said)
+    assert found is not None
+    assert read_checkpoint(Path(found[1]))["step"] == int(found[2])
+    assert not CostWindows(**read_checkpoint(Path(found[1]))["costs"]).has_doubled
+
+    # A run in parts decides alike.
+    with pytest.raises(TrainingError) as again:
+        while True:
+            new_run("parts", **options).train(minutes=2.5, progress=False)
+    assert said.partition(": the")[0] == str(again.value).partition(": the")[0]
+
+
+def test_a_bad_learning_rate_that_spoils_the_first_steps_is_stopped_too(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divergence, "WINDOW", 20)
+    with pytest.raises(TrainingError, match="diverges; there is no checkpoint yet"):
+        new_run(learning_rate=10.0, warmup_steps=9).train(progress=False)
+
+
+def test_windows_count_finite_steps_and_remember_the_best() -> None:
+    windows = CostWindows()
+    for cost in (2.0, 1.0, 1.5):
+        windows.add(math.log(cost))
+        windows.add(math.log(cost))
+        assert not windows.has_doubled
+        windows.close()
+    windows.close()  # nothing in it: all steps were skipped
+    assert windows.best == 0.0
+    windows.add(math.log(1.9))
+    assert not windows.has_doubled
+    windows.add(math.log(2.3))
+    assert windows.has_doubled
+    assert windows.growth == pytest.approx((1.9 * 2.3) ** 0.5)
+    assert CostWindows(**windows.to_state()) == windows
+
+
+def test_other_pictures_than_those_of_the_run_are_refused(
+    new_run: MakeRun, pairs: Path, tmp_path: Path
+) -> None:
+    new_run(steps=4).save()
+    shutil.copytree(pairs, tmp_path / "data")
+    Image.new("RGB", (80, 72)).save(tmp_path / "data" / "visible" / "003.png")
+    with pytest.raises(TrainingError, match="holds a run on other pictures than those of"):
+        new_run(steps=4, data=tmp_path / "data")
+    assert new_run(steps=4).step_number == 0
+
+
+def test_a_checkpoint_from_before_these_were_kept_goes_on(new_run: MakeRun) -> None:
+    run = new_run(steps=4)
+    run.save()
+    path = run.folder / CHECKPOINT
+    old = read_checkpoint(path)
+    for key in ("steps", "start", "costs", "data"):
+        del old[key]
+    torch.save(old, path)
+    assert new_run(steps=4).train(progress=False).done
 
 
 def test_half_a_row_in_the_log_is_passed_over(tmp_path: Path) -> None:
