@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossband.cli.bench import bench_progress
 from crossband.cli.outcome import Interrupted, complain
 
 if TYPE_CHECKING:
@@ -94,9 +95,15 @@ def before_and_after(run: Path, start: str, pairs: Sequence[ValidationPair]) -> 
     ]
     rows = run / _ROWS
     both = [coders.find(before), coders.find(after)]
-    complain(f"coding {len(tasks)} val pairs with the weights before and after")
     try:
-        summary = run_bench(tasks, both, rows, qualities={before: _QUALITIES, after: _QUALITIES})
+        with bench_progress() as report:
+            summary = run_bench(
+                tasks,
+                both,
+                rows,
+                qualities={before: _QUALITIES, after: _QUALITIES},
+                report=report,
+            )
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; the run is done and {rows} keeps every row: the same command goes on"

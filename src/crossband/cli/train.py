@@ -23,7 +23,7 @@ def train(
     recipe: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RECIPE]",
+            metavar="RECIPE",
             help="TOML file: see docs/training.md.  [default: own pairs, from shipped weights]",
         ),
     ] = None,
