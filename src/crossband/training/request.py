@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from crossband import datasets
 from crossband.errors import TrainingError
 from crossband.training.budget import NO_END
 from crossband.training.checkpoint import CHECKPOINT
@@ -68,6 +69,7 @@ class TrainingRequest:
         Raises:
             TrainingError: a recipe, data, weights or a folder that cannot be used, or a run without
                 an end.
+            InputError: there is no such published set.
         """
         if self.threads is not None:
             torch.set_num_threads(self.threads)
@@ -90,6 +92,7 @@ class TrainingRequest:
         """What the options put in place of the recipe's."""
         found: dict[str, object] = {} if self.steps is None else {"steps": self.steps}
         if self.layout is not None:
+            datasets.find(self.layout)
             found |= {
                 "sources": {".": 1.0},
                 "validation_sources": {".": _MEASURED_PAIRS},
