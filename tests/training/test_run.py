@@ -27,7 +27,7 @@ from crossband.training.checkpoint import CHECKPOINT, read_checkpoint
 from crossband.training.divergence import CostWindows
 from crossband.training.loop import Run, StepResult
 from crossband.training.recipe import Recipe
-from crossband.training.run_log import append_row, read_rows
+from crossband.training.run_log import LOG, append_row, read_rows
 from crossband.training.validate import measure
 
 MakeRun = Callable[..., Run]
@@ -407,6 +407,29 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
     assert (run.folder / CHECKPOINT).read_bytes() == before
     assert not list(run.folder.glob("*.part"))
     assert new_run(steps=9, checkpoint_minutes=0.0).step_number == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_disk_that_really_is_full_keeps_checkpoint_and_log(new_run: MakeRun) -> None:
+    run = new_run(steps=9)
+    run.train(minutes=0, progress=False)
+    before = (run.folder / CHECKPOINT).read_bytes()
+    (run.folder / f"{CHECKPOINT}.part").symlink_to("/dev/full")
+    with pytest.raises(
+        TrainingError, match=r"checkpoint not written \(the disk is full: make room"
+    ):
+        run.save()
+    assert (run.folder / CHECKPOINT).read_bytes() == before
+    assert not list(run.folder.glob("*.part"))
+
+    log, rows = run.folder / LOG, read_rows(run.folder)
+    kept = log.rename(run.folder / "kept")
+    log.symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match=r"not written \(the disk is full: make room"):
+        run.train(progress=False)
+    kept.replace(log)
+    assert read_rows(run.folder) == rows
+    assert new_run(steps=9).step_number == 1
 
 
 def test_a_folder_that_cannot_be_made_is_named(new_run: MakeRun, tmp_path: Path) -> None:
