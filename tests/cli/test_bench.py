@@ -51,7 +51,7 @@ def test_ctrl_c_tells_where_the_rows_are(pairs: Path, monkeypatch: pytest.Monkey
     def progress() -> Iterator[Callable[[object], None]]:
         yield interrupt
 
-    monkeypatch.setattr(bench, "_progress", progress)
+    monkeypatch.setattr(bench, "bench_progress", progress)
     output = pairs / "rows.jsonl"
     with pytest.raises(Interrupted, match=r"rows.jsonl keeps every row, the same command goes on"):
         bench.run(data=pairs, codecs="jpeg", output=output, quality=["jpeg=10,60"])

@@ -34,12 +34,14 @@ def test_every_option_on_the_page_is_one_of_its_command(command: str) -> None:
 def test_the_page_walks_from_check_to_table() -> None:
     assert [" ".join(command.split()[:2]) for command in COMMANDS] == [
         "data check",
-        "train recipes/own.toml",
+        "train --from",
         "export runs/own",
         "bench run",
         "bench table",
     ]
-    assert (ROOT / "recipes" / "own.toml").is_file()
+    named = re.findall(r"`(src/\S+\.toml)`", PAGE)
+    assert named == ["src/crossband/training/own.toml"]
+    assert (ROOT / named[0]).is_file()
 
 
 def test_the_page_tells_every_kind_of_finding_and_names_real_sets() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from crossband.bench import run as bench_run
 from crossband.cli import main as crossband
+from crossband.training import request
 from crossband.training.__main__ import main as training
 from crossband.training.loop import Run, StepResult
 from crossband.training.recipe import Recipe
@@ -85,6 +87,7 @@ def test_training_says_in_one_line_how_far_it_came(
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.startswith(f"{tmp_path / 'run'}: step 1 of 3, loss ")
+    assert captured.out.endswith("; the same command goes on\n")
     assert captured.out.count("\n") == 1
     assert train(*words) == 0
     assert "step 3 of 3" in capsys.readouterr().out
@@ -111,6 +114,8 @@ def test_ctrl_c_leaves_a_checkpoint_one_line_and_130(
     [
         (["--data", "nowhere"], "nowhere is not a folder"),
         (["--from", "nothing"], "nothing is neither the folder of a run"),
+        (["--set", "kayst"], "no data set is called kayst; allowed are bsds500"),
+        (["--set", "kaist"], "no pair of at least 64x64 pixels"),
     ],
 )
 def test_bad_input_is_one_line_and_3(
@@ -132,6 +137,44 @@ def test_an_unknown_recipe_key_is_one_line_and_3(
     assert "unknown recipe key 'batches'; did you mean 'batch'?" in one_line()
 
 
+def test_a_run_without_steps_and_minutes_is_refused_before_anything_is_read(
+    train: Callable[..., int], toml: Path, tmp_path: Path, one_line: Callable[[], str]
+) -> None:
+    toml.write_text(toml.read_text().replace("steps = 3\n", "", 1))
+    run = str(tmp_path / "run")
+    assert train(str(toml), "--data", "nowhere", "--run", run) == 3
+    assert "give --minutes or --steps" in one_line()
+    assert not Path(run).exists()
+
+
+def test_without_a_recipe_own_pairs_are_trained_from_shipped_weights_into_runs_own(
+    train: Callable[..., int],
+    pairs: Path,
+    one_line: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr(request, "Run", lambda *words, **more: asked.append((words, more)))
+    with pytest.raises(AttributeError):  # there is no run
+        train("--data", str(pairs), "--minutes", "60")
+    (((recipe, data, folder), options),) = asked
+    assert (recipe.name, data, folder) == ("own", pairs, Path("runs/own"))
+    assert options["start"] == "base"
+
+
+def test_a_published_set_is_read_as_its_archive_unpacks(
+    train: Callable[..., int], words: list[str], pairs: Path, tmp_path: Path
+) -> None:
+    kaist = tmp_path / "kaist"
+    for camera, folder in (("visible", "visible"), ("infrared", "lwir")):
+        shutil.copytree(pairs / camera, kaist / "set00" / "V000" / folder)
+    assert train(*words, "--data", str(kaist), "--set", "kaist", "--minutes", "0") == 0
+    written = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert written["layouts"] == {".": "kaist"}
+
+
 def test_resuming_with_other_steps_is_one_line_and_3(
     train: Callable[..., int], words: list[str], one_line: Callable[[], str]
 ) -> None:
@@ -140,13 +183,16 @@ def test_resuming_with_other_steps_is_one_line_and_3(
     assert "another recipe (steps: 3 before, 9 now)" in one_line()
 
 
-def test_wrong_numbers_are_wrong_usage(words: list[str], one_line: Callable[[], str]) -> None:
-    assert crossband(["train", *words, "--threads", "0"]) == 2
-    assert "--threads" in one_line()
-    assert crossband(["train", *words, "--steps", "0"]) == 2
-    assert "--steps" in one_line()
+@pytest.mark.parametrize(
+    "option", [("--threads", "0"), ("--steps", "0"), ("--minutes", "-1"), ("--minutes", "nan")]
+)
+def test_wrong_numbers_are_wrong_usage(
+    words: list[str], option: tuple[str, str], one_line: Callable[[], str]
+) -> None:
+    assert crossband(["train", *words, *option]) == 2
+    assert option[0] in one_line()
     with pytest.raises(SystemExit, match="2"):
-        training([*words, "--threads", "0"])
+        training([*words, *option])
 
 
 def test_notes_come_first_and_unreadable_pictures_again_at_the_end(
@@ -176,6 +222,7 @@ def test_json_is_one_object(words: list[str], capsys: pytest.CaptureFixture[str]
     assert crossband(["train", *words, "--minutes", "0", "--json"]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (told["step"], told["steps"], told["skipped_steps"]) == (1, 3, 0)
+    assert (told["done"], told["table"]) == (False, None)
     assert told["interrupted"] is False
     assert told["unreadable"] == []
     assert Path(told["checkpoint"]).is_file()
@@ -187,6 +234,60 @@ def test_ctrl_c_with_json_is_told_as_json_too(
     interrupt_first_step(monkeypatch)
     assert crossband(["train", *words, "--json"]) == 130
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "Interrupted"
+
+
+# --------------------------------------------------------------------------------- before and after
+
+
+def test_a_run_from_other_weights_ends_with_a_table_of_files_before_and_after(
+    words: list[str], tiny_weights: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run, start = tmp_path / "run", str(tiny_weights)
+    assert crossband(["train", *words, "--from", start]) == 0
+    captured = capsys.readouterr()
+    line, _, table = captured.out.partition("\n\n")
+    assert "step 3 of 3" in line
+    own = f"crossband@{run / 'weights.safetensors'}"
+    for codec in (f"crossband@{start}", own):
+        assert table.count(f"| val | {codec} |") == 5
+    assert f"| val | 1 | {own} |" in table
+    rows = (run / "before-after.jsonl").read_text()
+
+    # Again: nothing is measured twice, the start is remembered.
+    assert crossband(["train", *words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["done"], told["table"]["against"]) == (True, f"crossband@{start}")
+    assert (run / "before-after.jsonl").read_text() == rows
+    (measured,) = told["table"]["lines"]
+    assert measured["codec"] == own
+
+    assert crossband(["train", *words, "--no-table"]) == 0
+    assert "| val" not in capsys.readouterr().out
+
+
+def test_a_run_from_a_run_is_compared_with_its_weights(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert crossband(["train", *words]) == 0
+    first, second = tmp_path / "run", tmp_path / "second"
+    capsys.readouterr()
+    assert crossband(["train", *words, "--run", str(second), "--from", str(first)]) == 0
+    assert f"crossband@{second / 'start.safetensors'}" in capsys.readouterr().out
+    assert (second / "weights.safetensors").is_file()
+
+
+def test_ctrl_c_in_the_table_says_that_the_run_is_done(
+    words: list[str],
+    tiny_weights: Path,
+    one_line: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench_run, "run", interrupted)
+    assert crossband(["train", *words, "--from", str(tiny_weights)]) == 130
+    assert "interrupted; the run is done" in one_line()
 
 
 # ---------------------------------------------------------------------------------------- export

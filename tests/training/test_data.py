@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from crossband import datasets
 from crossband.errors import TrainingError
 from crossband.training.data import PictureStore, find_pairs, read_infrared, read_visible
 
@@ -255,3 +256,86 @@ def test_more_than_1_percent_corrupt_pictures_stop_the_training(many: Path) -> N
         store(many)
     assert str(caught.value).startswith("3 of 202 files cannot be read, more than 1 %: ./train/010")
     assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------ published layouts
+
+
+def layout_of(root: Path, *splits: str, count: int = 10) -> Path:
+    """LLVIP's layout with that many flat pairs in each of its splits."""
+    for split in splits:
+        for number in range(count):
+            for camera in ("visible", "infrared"):
+                picture(root / camera / split / f"{split}{number}.png")
+    return root
+
+
+def names(root: Path, layout: str) -> dict[str, list[str]]:
+    return {
+        split: [files.name for files in find_pairs(root, ".", split, layout)]
+        for split in datasets.SPLITS
+    }
+
+
+def test_a_published_set_trains_on_its_train_split_without_the_last_tenth(tmp_path: Path) -> None:
+    found = names(layout_of(tmp_path, "train", "test"), "llvip-full")
+    assert found["train"] == [f"train{number}" for number in range(9)]
+    assert found["val"] == ["train9"]
+    assert found["test"] == [f"test{number}" for number in range(10)]
+
+
+def test_a_published_set_that_has_only_a_test_split_here_is_parted_too(tmp_path: Path) -> None:
+    for number in range(10):
+        picture(tmp_path / "Vis" / f"{number}.png")
+        picture(tmp_path / "Ir" / f"{number}.png")
+    found = names(tmp_path, "m3fd-full")
+    assert (found["train"], found["val"]) == ([f"{n}" for n in range(9)], ["9"])
+
+
+def test_splits_of_the_authors_are_kept(tmp_path: Path) -> None:
+    for split in ("train", "val", "video"):
+        picture(tmp_path / split / "RGB" / f"{split}.jpg")
+        picture(tmp_path / split / "thermal_8_bit" / f"{split}.jpeg")
+    found = names(tmp_path, "flir-adas")
+    assert found == {"train": ["train"], "val": ["val"], "test": ["video"]}
+
+
+def test_test_pictures_are_never_trained_on_where_a_split_was_made(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("a.png,b.png,val\nc.png,d.png,test\n")
+    found = names(tmp_path, "list")
+    assert (found["train"], found["val"], found["test"]) == ([], [], ["c"])
+
+
+def test_a_layout_is_of_its_source_alone(tmp_path: Path) -> None:
+    own(tmp_path / "mine" / "train", "a", "b")
+    layout_of(tmp_path / "LLVIP", "train")
+    found = PictureStore(
+        tmp_path,
+        {"mine": 1.0, "LLVIP": 1.0},
+        split="train",
+        smallest=64,
+        device="cpu",
+        layouts={"LLVIP": "llvip-full"},
+    )
+    assert [group.count for group in found.groups] == [2, 9]
+
+
+def test_what_a_published_set_lacks_is_told(tmp_path: Path) -> None:
+    layout_of(tmp_path, "train")
+    (tmp_path / "infrared" / "train" / "train3.png").unlink()
+    found = find_pairs(tmp_path, ".", "train", "llvip-full")
+    assert [files.name for files in found if files.orphan] == ["train3"]
+
+
+def test_a_list_that_cannot_be_read_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("one path\n")
+    with pytest.raises(TrainingError, match=r"pairs\.csv: line 1 is"):
+        find_pairs(tmp_path, ".", "train", "list")
+
+
+def test_the_checksum_tells_other_pictures_and_other_pairs(tmp_path: Path) -> None:
+    own(tmp_path / "train", "a", "b", "c")
+    before = store(tmp_path).checksum
+    assert store(tmp_path).checksum == before
+    picture(tmp_path / "train" / "visible" / "b.png", np.full((64, 64), 8, np.uint8))
+    assert store(tmp_path).checksum != before

@@ -62,6 +62,12 @@ def test_exported_weights_code_a_pair(weights: Path) -> None:
         assert decoded.infrared.bit_depth == 14
 
 
+def test_exporting_twice_gives_the_same_file(weights: Path, trained: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        export(trained, tmp_path / "again.safetensors", notes={"camera": "rendered"})
+        assert (tmp_path / "again.safetensors").read_bytes() == weights.read_bytes()
+
+
 def test_metadata_tell_recipe_data_date_steps_validation_and_notes(
     weights: Path, trained: Path
 ) -> None:

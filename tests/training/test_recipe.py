@@ -10,9 +10,10 @@ import pytest
 
 from crossband.errors import TrainingError
 from crossband.training.recipe import Recipe, differences, read_recipe, recipe_from_mapping
+from crossband.training.request import OWN_RECIPE
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+RECIPES = [*sorted((ROOT / "recipes").glob("*.toml")), OWN_RECIPE]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
@@ -33,7 +34,7 @@ def test_every_stored_recipe_is_one(path: Path) -> None:
         ("steps = 2.5", "'steps' is 2.5; a int is allowed"),
         ("steps = true", "'steps' is True; a int is allowed"),
         ("variation = 3", "'variation' is 3; a table [variation] is allowed"),
-        ("steps = 0", "steps is 0; allowed are 1 and more"),
+        ("steps = -1", "steps is -1; allowed are 0 and more"),
         ("crop = 100", "crop is 100; allowed are multiples of 64"),
         ("dropout = 2.0", "dropout is 2; allowed are 0 to 1"),
         ("quality_high = 64", "quality_high is 64; allowed are 0 to 63"),
@@ -42,6 +43,8 @@ def test_every_stored_recipe_is_one(path: Path) -> None:
         ("[sources]\na = -1", "sources.a is -1; a number from 0 is allowed"),
         ("[sources]\na = 0", "all sources have a share of 0"),
         ("[validation_sources]\na = 0", "validation_sources.a is 0; a whole number from 1"),
+        ("[layouts]\na = 'kayst'", "layouts.a is 'kayst'; allowed are"),
+        ("[layouts]\nb = 'kaist'", "layouts.b is of no source; sources are a"),
         ("= 3", "not valid TOML"),
     ],
 )
@@ -56,6 +59,13 @@ def test_a_bad_recipe_is_told_in_one_line_with_its_file(
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_own_pairs_start_from_weights_whose_hyper_latents_live_and_take_the_minutes_there_are() -> (
+    None
+):
+    recipe = read_recipe(OWN_RECIPE)
+    assert (recipe.hyper_free_steps, recipe.steps) == (0, 0)
 
 
 def test_a_recipe_without_sources_is_refused(tmp_path: Path) -> None:
@@ -84,5 +94,5 @@ def test_keys_that_an_old_recipe_does_not_have_are_defaults() -> None:
 
 def test_differences_name_the_keys_and_both_values() -> None:
     before, now = Recipe(sources={"a": 1.0}), Recipe(sources={"a": 1.0}, steps=7)
-    assert differences(before, now) == ["steps: 25000 before, 7 now"]
+    assert differences(before, now) == ["steps: 0 before, 7 now"]
     assert differences(now, now) == []

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import builtins
 import errno
+import math
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -19,11 +22,12 @@ from PIL import Image
 
 from crossband.errors import TrainingError
 from crossband.training import checkpoint as checkpoints
-from crossband.training import loop
+from crossband.training import divergence, loop
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint
+from crossband.training.divergence import CostWindows
 from crossband.training.loop import Run, StepResult
 from crossband.training.recipe import Recipe
-from crossband.training.run_log import append_row, read_rows
+from crossband.training.run_log import LOG, append_row, read_rows
 from crossband.training.validate import measure
 
 MakeRun = Callable[..., Run]
@@ -99,13 +103,13 @@ def test_60_steps_lower_the_loss_and_30_and_30_resumed_ones_are_the_same_bit_for
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock on which every step takes a minute and everything else no time."""
-    ticking = SimpleNamespace(now=1000.0)
+    """A clock on which every step takes a minute or `step_s`, and everything else no time."""
+    ticking = SimpleNamespace(now=1000.0, step_s=60.0)
     ticking.monotonic = lambda: ticking.now
     step = Run.step
 
     def slow(run: Run) -> StepResult:
-        ticking.now += 60
+        ticking.now += ticking.step_s
         return step(run)
 
     monkeypatch.setattr(Run, "step", slow)
@@ -126,6 +130,93 @@ def test_two_half_budgets_are_one_whole_budget(new_run: MakeRun, clock: SimpleNa
     # Validation counts the minutes of the run, not of the session.
     for run in (whole, half):
         assert [row["step"] for row in read_rows(run.folder) if "validation" in row] == [8]
+
+
+def test_twenty_calls_of_nine_minutes_are_one_of_three_hours(
+    new_run: MakeRun, clock: SimpleNamespace
+) -> None:
+    clock.step_s = 180.0
+    options = {"steps": 70, "validate_minutes": 1e9, "checkpoint_minutes": 1e9, "batch": 1}
+    whole = new_run("whole", **options)
+    assert whole.train(minutes=179, progress=False).step == 60
+    for call in range(1, 21):
+        part = new_run("parts", **options)
+        assert part.train(minutes=8, progress=False).step == 3 * call
+    assert_equal(state(part), state(whole))
+    assert part.costs == whole.costs != CostWindows()
+
+
+# -------------------------------------------------------------------------------- steps by minutes
+
+
+def test_a_recipe_without_steps_has_as_many_as_its_minutes_hold(
+    new_run: MakeRun, clock: SimpleNamespace
+) -> None:
+    options = {"steps": 0, "integer_steps": 5, "validate_minutes": 0.0}
+    run = new_run(**options)
+    # 15 minutes tell the pace, and nine tenths of the other 15 are planned for.
+    progress = run.train(minutes=30, progress=False)
+    assert (progress.step, progress.steps, progress.minutes) == (28, 28, 28.0)
+    assert progress.done
+    rows = read_rows(run.folder)
+    assert [row for row in rows if "steps" in row] == [{"step": 15, "minutes": 15.0, "steps": 28}]
+    losses = [row for row in rows if "loss" in row]
+    assert losses[-1]["learning_rate"] == 0.0
+    assert [row["step"] for row in rows if "validation" in row] == [28]  # at the end alone
+    assert new_run(**options).train(progress=False).done
+
+
+def test_steps_by_minutes_are_fixed_once_and_resumed_exactly(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = new_run("whole", steps=0)
+    assert whole.train(minutes=25, progress=False).step == 24
+    with monkeypatch.context() as patch:
+        stop_after(patch, 17, lambda: signal.raise_signal(signal.SIGINT))
+        assert new_run("parts", steps=0).train(minutes=25, progress=False).steps == 24
+    parts = new_run("parts", steps=0)
+    # Another pace and other minutes change nothing any more.
+    clock.step_s = 1.0
+    assert parts.train(minutes=600, progress=False).done
+    assert_equal(state(parts), state(whole))
+
+
+def test_steps_by_minutes_are_told_by_the_session_that_sees_enough(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
+        progress = new_run(steps=0).train(minutes=20, progress=False)
+    assert (progress.step, progress.steps, progress.done) == (3, None, False)
+    assert new_run(steps=0).train(minutes=20, progress=False).steps == 3 + 15 + 4
+
+
+def test_a_machine_that_slows_down_ends_in_time_and_goes_on_to_the_same_end(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_down() -> None:
+        clock.step_s = 120.0
+
+    stop_after(monkeypatch, 16, slow_down)
+    run = new_run(steps=0)
+    progress = run.train(minutes=21.5, progress=False)
+    # 16 steps of a minute, then three of two.
+    assert (progress.step, progress.steps, progress.minutes) == (19, 20, 22.0)
+    assert not progress.done
+    assert new_run(steps=0).train(minutes=21.5, progress=False).done
+
+
+def test_minutes_too_few_to_tell_the_pace_are_refused(
+    new_run: MakeRun, clock: SimpleNamespace
+) -> None:
+    with pytest.raises(TrainingError, match=r"3 minutes were over after 4 steps, too few"):
+        new_run(steps=0).train(minutes=3, progress=False)
+    assert new_run(steps=0).step_number == 0
+
+
+def test_a_run_without_end_is_refused(new_run: MakeRun) -> None:
+    with pytest.raises(TrainingError, match="give --minutes or --steps"):
+        new_run(steps=0).train(progress=False)
 
 
 def test_steps_count_as_the_recipe_says_and_a_finished_run_stays_as_it_is(
@@ -318,6 +409,29 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
     assert new_run(steps=9, checkpoint_minutes=0.0).step_number == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_disk_that_really_is_full_keeps_checkpoint_and_log(new_run: MakeRun) -> None:
+    run = new_run(steps=9)
+    run.train(minutes=0, progress=False)
+    before = (run.folder / CHECKPOINT).read_bytes()
+    (run.folder / f"{CHECKPOINT}.part").symlink_to("/dev/full")
+    with pytest.raises(
+        TrainingError, match=r"checkpoint not written \(the disk is full: make room"
+    ):
+        run.save()
+    assert (run.folder / CHECKPOINT).read_bytes() == before
+    assert not list(run.folder.glob("*.part"))
+
+    log, rows = run.folder / LOG, read_rows(run.folder)
+    kept = log.rename(run.folder / "kept")
+    log.symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match=r"not written \(the disk is full: make room"):
+        run.train(progress=False)
+    kept.replace(log)
+    assert read_rows(run.folder) == rows
+    assert new_run(steps=9).step_number == 1
+
+
 def test_a_folder_that_cannot_be_made_is_named(new_run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
     with pytest.raises(TrainingError, match="the run cannot be kept there"):
@@ -371,6 +485,71 @@ def test_twenty_non_finite_steps_in_a_row_stop_the_run(
     with pytest.raises(TrainingError, match="20 non-finite steps in a row up to step 24;"):
         run.train(progress=False)
     assert new_run().step_number == 0
+
+
+# -------------------------------------------------------------------------------------- divergence
+
+
+def test_an_absurd_learning_rate_is_stopped_and_the_last_good_checkpoint_named(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divergence, "WINDOW", 20)
+    options = {"learning_rate": 0.1, "warmup_steps": 20, "checkpoint_minutes": 0.0}
+    with pytest.raises(TrainingError) as caught:
+        new_run("whole", **options).train(progress=False)
+    said = str(caught.value)
+    assert re.search(
+        r"the cost up to step \d+ is \d+\.\d times that of the best steps before", said
+    )
+    found = re.search(r"the last good checkpoint is (\S+), of step (\d+): begin another", said)
+    assert found is not None
+    assert read_checkpoint(Path(found[1]))["step"] == int(found[2])
+    assert not CostWindows(**read_checkpoint(Path(found[1]))["costs"]).has_doubled
+
+    # A run in parts decides alike.
+    with pytest.raises(TrainingError) as again:
+        while True:
+            new_run("parts", **options).train(minutes=2.5, progress=False)
+    assert said.partition(": the")[0] == str(again.value).partition(": the")[0]
+
+
+def test_windows_count_finite_steps_and_remember_the_best() -> None:
+    windows = CostWindows()
+    for cost in (2.0, 1.0, 1.5):
+        windows.add(math.log(cost))
+        windows.add(math.log(cost))
+        assert not windows.has_doubled
+        windows.close()
+    windows.close()  # nothing in it: all steps were skipped
+    assert windows.best == 0.0
+    windows.add(math.log(1.9))
+    assert not windows.has_doubled
+    windows.add(math.log(2.3))
+    assert windows.has_doubled
+    assert windows.growth == pytest.approx((1.9 * 2.3) ** 0.5)
+    assert CostWindows(**windows.to_state()) == windows
+
+
+def test_other_pictures_than_those_of_the_run_are_refused(
+    new_run: MakeRun, pairs: Path, tmp_path: Path
+) -> None:
+    new_run(steps=4).save()
+    shutil.copytree(pairs, tmp_path / "data")
+    Image.new("RGB", (80, 72)).save(tmp_path / "data" / "visible" / "003.png")
+    with pytest.raises(TrainingError, match="holds a run on other pictures than those of"):
+        new_run(steps=4, data=tmp_path / "data")
+    assert new_run(steps=4).step_number == 0
+
+
+def test_a_checkpoint_from_before_these_were_kept_goes_on(new_run: MakeRun) -> None:
+    run = new_run(steps=4)
+    run.save()
+    path = run.folder / CHECKPOINT
+    old = read_checkpoint(path)
+    for key in ("steps", "start", "costs", "data"):
+        del old[key]
+    torch.save(old, path)
+    assert new_run(steps=4).train(progress=False).done
 
 
 def test_half_a_row_in_the_log_is_passed_over(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def run(
     qualities = _qualities(quality or [], [coder.name for coder in chosen])
     tasks = chosen_tasks(data, sets or ["folder"], images)
     try:
-        with _progress() as report:
+        with bench_progress() as report:
             summary = run_bench(
                 tasks,
                 chosen,
@@ -267,7 +267,7 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
+def bench_progress() -> Iterator[Callable[[Progress], None]]:
     """What shows progress with the time left, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda progress: None

@@ -14,7 +14,7 @@ from crossband.cli.outcome import ExitCode, UsageError, print_json
 EXAMPLES = """
 crossband export runs/mine -o mine.safetensors
 crossband export runs/mine -o mine.safetensors --note cameras="FLIR A65, IMX273" --force
-crossband train recipes/own.toml --data more-pairs --run runs/next --from mine.safetensors
+crossband train --from mine.safetensors --data more-pairs --run runs/next --minutes 60
 """
 
 _ENDING = ".safetensors"

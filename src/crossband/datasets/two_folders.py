@@ -20,18 +20,18 @@ def list_folders(root: Path, split: Split) -> tuple[PairPath, ...]:
     folder that is called after the split or starts with it, at any depth: `train`, or
     `video/train_0111` for the frames of a clip, which are called `video/0111/FRAME`.
     """
-    if plain := _beside(root, ""):
+    if plain := pairs_beside(root, ""):
         return plain if split == "test" else ()
     found: list[PairPath] = []
     for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
         parts = folder.relative_to(root).parts
         if any(part == split or part.startswith(f"{split}_") for part in parts):
             kept = [part.removeprefix(f"{split}_") for part in parts if part != split]
-            found += _beside(folder, "".join(f"{part}/" for part in kept))
+            found += pairs_beside(folder, "".join(f"{part}/" for part in kept))
     return tuple(sorted(found, key=lambda pair: pair.name))
 
 
-def _beside(folder: Path, prefix: str) -> tuple[PairPath, ...]:
+def pairs_beside(folder: Path, prefix: str) -> tuple[PairPath, ...]:
     """What lies in the two cameras' folders of a folder."""
     return match(_pictures(folder, VISIBLE), _pictures(folder, INFRARED), prefix=prefix)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m crossband.training RECIPE ...`: what `crossband train` does, without typer."""
+"""`python -m crossband.training [RECIPE] ...`: what `crossband train` does, without typer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crossband.errors import CrossbandError
+from crossband.errors import CrossbandError, TrainingError
 from crossband.training.request import TrainingRequest
 
 
@@ -18,18 +18,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m crossband.training",
         description="Train a codec on pairs of pictures, as `crossband train` does.",
     )
-    parser.add_argument("recipe", type=Path)
+    parser.add_argument("recipe", type=Path, nargs="?", help="default: own pairs, from base")
     parser.add_argument("--data", type=Path, required=True, help="folder of the sources")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run; resumed")
-    parser.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint")
-    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--run", type=Path, help="folder of the run; resumed; default: runs/NAME")
+    parser.add_argument("--minutes", type=float, help="end after this long, with a checkpoint")
+    parser.add_argument("--steps", type=int, help="of the whole run, instead of the recipe's")
     parser.add_argument("--from", dest="start", help="run, weight file or name to begin from")
+    parser.add_argument("--set", dest="layout", help="published set that --data holds")
     parser.add_argument("--threads", type=int, help="CPU threads")
     options = parser.parse_args(arguments)
-    if options.threads is not None and options.threads < 1:
-        parser.error(f"--threads is {options.threads}; allowed are 1 and more")
     try:
-        result = TrainingRequest(**vars(options)).carry_out(_complain)
+        request = TrainingRequest(**vars(options))
+    except TrainingError as error:
+        parser.error(str(error))
+    try:
+        result = request.carry_out(_complain)
     except CrossbandError as error:
         _complain(str(error))
         return 3

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from crossband.errors import TrainingError
+from crossband import datasets
+from crossband.datasets.data_set import PairPath, Split, pictures_by_stem
+from crossband.datasets.two_folders import pairs_beside
+from crossband.errors import InputError, TrainingError
 
-_VISIBLE = ("visible", "vis", "vi")
-_INFRARED = ("infrared", "ir", "thermal")
-_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 _FILMS = "video"
 """Pairs below a folder of this name are frames of films, one film a folder."""
 MAX_SHIFT = 16
@@ -46,7 +46,7 @@ class PictureFiles:
     """Whether the other camera's folder is there but has no file of this name."""
 
 
-def find_pairs(root: Path, source: str, split: str) -> list[PictureFiles]:
+def find_pairs(root: Path, source: str, split: Split, layout: str = "") -> list[PictureFiles]:
     """Pairs of one source and split, sorted by name.
 
     A pair's files have the same stem and lie in sibling folders called `visible` or `vis` and
@@ -55,55 +55,67 @@ def find_pairs(root: Path, source: str, split: str) -> list[PictureFiles]:
     `mono/SPLIT`. Where these folders lie in the source itself there are no splits: the last tenth
     of the pairs is `val` (neighbours in a film are alike, so not every tenth), the rest `train`.
 
+    Args:
+        root: folder of the sources.
+        source: one of them.
+        split: whose pairs.
+        layout: a set that `crossband.datasets` knows: the files lie as in its archive. What its
+            authors did not split is split as above; where they made a `train` or `val` split, their
+            `test` pictures are left alone.
+
     Raises:
-        TrainingError: the source is no folder.
+        TrainingError: the source is no folder, or there is no such layout.
     """
     base = root / source
     if not base.is_dir():
         raise TrainingError(f"{base} is not a folder; name a source that {root} holds")
-    if plain := _in_folder(base, ()):
-        whole = [files for files in plain if files.visible and files.infrared]
-        val = whole[len(whole) - max(1, len(whole) // 10) :] if len(whole) > 1 else []
-        kept = {files.name for files in val}
-        train = [files for files in plain if files.name not in kept]
-        return {"train": train, "val": val}.get(split, [])
+    if layout:
+        return _in_layout(base, split, layout)
+    if plain := _files(pairs_beside(base, "")):
+        return _split(plain, split)
     found: list[PictureFiles] = []
     for folder in sorted(path for path in base.rglob("*") if path.is_dir()):
         parts = folder.relative_to(base).parts
         if parts == ("mono", split):
-            found += [PictureFiles(p.stem, p, None) for p in _pictures(folder)]
+            found += [PictureFiles(s, p, None) for s, p in pictures_by_stem(folder).items()]
         if any(part == split or part.startswith(f"{split}_") for part in parts):
-            found += _in_folder(folder, parts)
+            found += _files(pairs_beside(folder, "".join(f"{part}/" for part in parts)))
     return found
 
 
-def _in_folder(folder: Path, parts: tuple[str, ...]) -> list[PictureFiles]:
-    """What lies in the two cameras' folders of a folder."""
-    visible = _by_stem(folder, _VISIBLE)
-    infrared = _by_stem(folder, _INFRARED)
-    both = bool(visible and infrared)
+def _in_layout(base: Path, split: Split, layout: str) -> list[PictureFiles]:
+    """Pairs of a published set."""
+    try:
+        listed = datasets.find(layout).list_pairs
+        train, val, test = (_files(listed(base, each)) for each in datasets.SPLITS)
+    except InputError as error:
+        raise TrainingError(str(error)) from None
+    if split == "test" or (train and val):
+        return {"train": train, "val": val, "test": test}[split]
+    return _split(train if train or val else test, split)
+
+
+def _split(unsplit: list[PictureFiles], split: Split) -> list[PictureFiles]:
+    """The last tenth of the pairs is `val`, the rest `train`."""
+    whole = [files for files in unsplit if files.visible and files.infrared]
+    val = whole[len(whole) - max(1, len(whole) // 10) :] if len(whole) > 1 else []
+    kept = {files.name for files in val}
+    train = [files for files in unsplit if files.name not in kept]
+    return {"train": train, "val": val, "test": []}[split]
+
+
+def _files(pairs: tuple[PairPath, ...]) -> list[PictureFiles]:
+    """Pairs, with a word on those that lack a file though its camera has some."""
+    both = any(pair.visible for pair in pairs) and any(pair.infrared for pair in pairs)
     return [
         PictureFiles(
-            "/".join((*parts, stem)),
-            visible.get(stem),
-            infrared.get(stem),
-            orphan=both and (stem in visible) != (stem in infrared),
+            pair.name,
+            pair.visible,
+            pair.infrared,
+            orphan=both and (pair.visible is None or pair.infrared is None),
         )
-        for stem in sorted(visible.keys() | infrared.keys())
+        for pair in pairs
     ]
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in _ENDINGS)
-
-
-def _by_stem(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
-    return {
-        path.stem: path
-        for name in names
-        if (folder / name).is_dir()
-        for path in _pictures(folder / name)
-    }
 
 
 def read_visible(path: Path) -> npt.NDArray[np.uint8]:
@@ -233,13 +245,28 @@ class PictureStore:
     A visible-only and an infrared-only picture make an unrelated pair, newly drawn each time:
     the codec learns not to trust a partner that has nothing to say.
 
+    Args:
+        root: folder of the sources.
+        shares: of the crops, by source.
+        split: whose pictures.
+        smallest: pixels a side that a picture needs.
+        device: where they are kept.
+        layouts: of those sources whose files lie as in a published set.
+
     Raises:
         TrainingError: no pair that can be used, files that do not pair, or more than 1 % of them
             unreadable.
     """
 
     def __init__(
-        self, root: Path, shares: dict[str, float], *, split: str, smallest: int, device: str
+        self,
+        root: Path,
+        shares: dict[str, float],
+        *,
+        split: Split,
+        smallest: int,
+        device: str,
+        layouts: dict[str, str] | None = None,
     ) -> None:
         visible: list[npt.NDArray[np.uint8]] = []
         infrared: list[npt.NDArray[np.uint8]] = []
@@ -254,7 +281,7 @@ class PictureStore:
         file_count = 0
         for source, share in shares.items():
             first = len(pairs)
-            found = find_pairs(root, source, split)
+            found = find_pairs(root, source, split, (layouts or {}).get(source, ""))
             _check_pairing(root / source, found)
             for files in found:
                 name = f"{source}/{files.name}"
@@ -319,6 +346,10 @@ class PictureStore:
         self.pairs = pairs
         self.visible_bytes, self.visible_at = _flattened(visible, device)
         self.infrared_bytes, self.infrared_at = _flattened(infrared, device)
+        self.checksum = 0
+        """Of all pictures in their order: whether a run goes on with those that it began with."""
+        for picture in (*visible, *infrared, np.array(pairs)):
+            self.checksum = zlib.crc32(np.ascontiguousarray(picture).data, self.checksum)
 
     def __len__(self) -> int:
         return len(self.pairs)

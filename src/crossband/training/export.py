@@ -83,7 +83,7 @@ def write_weights(
         OutputError: the system refuses to write.
     """
     everything = {"settings": codec.settings.to_json(), **(metadata or {})}
-    data = save(exported_tensors(codec), metadata=everything)
+    data = _in_order(save(exported_tensors(codec), metadata=everything))
     partial = destination.with_name(f"{destination.name}.part")
     try:
         with partial.open("wb") as file:
@@ -96,6 +96,20 @@ def write_weights(
     finally:
         partial.unlink(missing_ok=True)
     return len(data)
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with sorted metadata.
+
+    safetensors writes them in another order each time, and the id of weights is a digest of all
+    bytes: the same weights would get another one.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # as safetensors does, for the tensors' alignment
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def _last(run: Path, key: str) -> object:

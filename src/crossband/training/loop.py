@@ -21,9 +21,11 @@ from crossband.entropy.arithmetic import SIGNAL
 from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
+from crossband.training.budget import NO_END, Forecast
 from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
 from crossband.training.clips import ClipSampler
 from crossband.training.data import Batch, PictureStore, Sampler
+from crossband.training.divergence import CostWindows, ends_window
 from crossband.training.muon import Muon, is_matrix
 from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
 from crossband.training.processes import Processes
@@ -53,6 +55,8 @@ class StepResult:
     """Mean of both pictures' PSNR at the random qualities of the batch."""
     hyper_share: float
     """Of the bits: zero means that the hyperprior has died."""
+    log_cost: float
+    """Mean logarithm of the crops' costs, which are rate and weighted error."""
     finite: bool
 
 
@@ -61,8 +65,8 @@ class Progress:
     """How far a run came."""
 
     step: int
-    steps: int
-    """Of the whole recipe."""
+    steps: int | None
+    """Of the whole run; None if it was left before its pace had told them."""
     loss: float | None
     """Mean of the last steps of this session; None if it took none."""
     skipped_steps: int
@@ -71,6 +75,11 @@ class Progress:
     """Of this session."""
     interrupted: bool
     """By Ctrl-C."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is at its end, and the learning rate at zero."""
+        return self.steps is not None and self.step >= self.steps
 
 
 class Run:
@@ -110,9 +119,16 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.codec = TrainableCodec(recipe.codec).to(device)
         to_channels_last(self.codec)
-        self.validation = validation_set(data, recipe.validation_sources, frames=recipe.frames)
+        self.validation = validation_set(
+            data, recipe.validation_sources, frames=recipe.frames, layouts=recipe.layouts
+        )
         self.store = PictureStore(
-            data, recipe.sources, split="train", smallest=recipe.crop, device=device
+            data,
+            recipe.sources,
+            split="train",
+            smallest=recipe.crop,
+            device=device,
+            layouts=recipe.layouts,
         )
         self.sampler = Sampler(
             self.store, size=recipe.crop, variation=recipe.variation, seed=recipe.seed
@@ -125,8 +141,15 @@ class Run:
             _check_key_weights(key_codec.settings, recipe)
             to_channels_last(key_codec)
             self.key_codec = key_codec.to(device).requires_grad_(False)
+        self.start = None if start is None else str(start)
+        """What the run began with, also when it is resumed."""
+        self.steps = recipe.steps
+        """Of the whole run; 0 until `train` knows how many its minutes hold."""
         self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
         self.seconds = self._validated_seconds = 0.0
+        self.costs = CostWindows()
+        self._saved_step: int | None = None
+        self._saved_well = True
         if state is None:
             if start is not None:
                 self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
@@ -231,6 +254,9 @@ class Run:
         state = {
             "recipe": self.recipe.to_json(),
             "step": self.step_number,
+            "steps": self.steps,
+            "start": self.start,
+            "costs": self.costs.to_state(),
             "skipped_steps": self.skipped_steps,
             "bad_in_row": self._bad_in_row,
             "seconds": self.seconds,
@@ -239,12 +265,14 @@ class Run:
             "codec": self.codec.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "data": self.store.checksum,
             "random": torch.get_rng_state(),
             "sampler": json.dumps(self.sampler.random.bit_generator.state),
         }
         if self.device == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
         write_checkpoint(self.folder / CHECKPOINT, state)
+        self._saved_step, self._saved_well = self.step_number, not self.costs.has_doubled
 
     def _state_to_resume(self) -> dict[str, Any] | None:
         """The checkpoint in the folder, if there is one."""
@@ -260,7 +288,17 @@ class Run:
         return state
 
     def _resume(self, state: dict[str, Any]) -> None:
-        self.step_number = state["step"]
+        if state.get("data", self.store.checksum) != self.store.checksum:
+            raise TrainingError(
+                f"{self.folder} holds a run on other pictures than those of {self.data}; name"
+                " another folder with --run, or begin there from its weights with --from"
+            )
+        self.step_number = self._saved_step = state["step"]
+        # Older checkpoints have none of these, nor the data's checksum.
+        self.start = state.get("start", self.start)
+        self.steps = state.get("steps", self.recipe.steps)
+        self.costs = CostWindows(**state.get("costs", {}))
+        self._saved_well = not self.costs.has_doubled
         self.skipped_steps = state["skipped_steps"]
         self._bad_in_row = state["bad_in_row"]
         self.seconds = state["seconds"]
@@ -278,10 +316,10 @@ class Run:
     # --- one step ------------------------------------------------------------------------------
 
     def learning_rate(self, step: int) -> float:
-        """Linear rise, constant, then a linear fall to zero."""
+        """Linear rise, constant, then a linear fall to zero at the run's end, if that is known."""
         recipe = self.recipe
         rise = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
-        left = 1 - step / recipe.steps
+        left = 1 - step / self.steps if self.steps else 1.0
         fall = min(1.0, left / recipe.decay_share) if recipe.decay_share else 1.0
         return recipe.learning_rate * min(rise, max(fall, 0.0))
 
@@ -289,12 +327,12 @@ class Run:
         """Draws a batch and takes one optimiser step; a non-finite one is skipped.
 
         Raises:
-            TrainingError: 20 non-finite ones in a row.
+            TrainingError: 20 non-finite ones in a row, or a cost that has doubled for a window.
         """
         recipe, random, part = self.recipe, self.sampler.random, self.processes.part
         if self.processes.count > 1:  # other noise in each process, the same after a resumption
             torch.manual_seed(hash((recipe.seed, self.step_number, self.processes.rank)))
-        imitate = self.step_number >= recipe.steps - recipe.integer_steps
+        imitate = 0 < self.steps <= self.step_number + recipe.integer_steps
         charge = min(1.0, self.step_number / max(recipe.hyper_free_steps, 1))
         for network in (self.codec.visible, self.codec.infrared):
             network.entropy.imitate_integers(imitate)
@@ -347,6 +385,7 @@ class Run:
                     group["lr"] = self.learning_rate(self.step_number) * group["share"]
                 optimizer.step()
             self._bad_in_row = 0
+            self.costs.add(float(seen[4]))
         else:
             self.skipped_steps += 1
             self._bad_in_row += 1
@@ -357,8 +396,29 @@ class Run:
                 )
         self._update_average()
         self.step_number += 1
-        mean_loss, rate, quality_db, side = seen.tolist()
-        return StepResult(mean_loss, rate, quality_db, side / rate, finite)
+        self._check_costs()
+        mean_loss, rate, quality_db, side, log_cost = seen.tolist()
+        return StepResult(mean_loss, rate, quality_db, side / rate, log_cost, finite)
+
+    def _check_costs(self) -> None:
+        """Stops a run that diverges; called after each step, decides where a window ends."""
+        if not ends_window(self.step_number):
+            return
+        if self.costs.has_doubled:
+            path = self.folder / CHECKPOINT
+            kept = "there is no checkpoint yet: begin again"
+            if self._saved_step is not None and self._saved_well:
+                kept = (
+                    f"the last good checkpoint is {path}, of step {self._saved_step}:"
+                    " begin another run --from it"
+                )
+            elif self._saved_step is not None:
+                kept = f"{path}, of step {self._saved_step}, is no better: begin again"
+            raise TrainingError(
+                f"the cost up to step {self.step_number} is {self.costs.growth:.1f} times that of"
+                f" the best steps before: the training diverges; {kept} with a lower learning rate"
+            )
+        self.costs.close()
 
     def _mine(self, batch: Batch) -> Batch:
         """This process's part of a batch, as the networks take it."""
@@ -369,7 +429,7 @@ class Run:
         )
 
     def _loss(self, coded: CodedPair, frame: Batch, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of both pictures; with it, its value, bits a pixel, PSNR and hyper-latents."""
+        """The loss of both pictures; with it, its value and the other means of `StepResult`."""
         recipe = self.recipe
         weight = lagrangian(quality)
         balance = (weight / _MIDDLE_LAGRANGIAN) ** -recipe.rate_balance
@@ -378,6 +438,7 @@ class Run:
         bpp = torch.zeros((), device=self.device)
         psnr = torch.zeros((), device=self.device)
         hyper = torch.zeros((), device=self.device)
+        log_cost = torch.zeros((), device=self.device)
         for one, true, share in (
             (coded.visible, frame.visible, recipe.visible_weight),
             (coded.infrared, frame.infrared, recipe.infrared_weight),
@@ -390,8 +451,9 @@ class Run:
             loss = loss + share * torch.lerp(balance * cost, relative, recipe.log_share).mean()
             bpp = bpp + rate.detach().mean()
             hyper = hyper + one.hyper_bits.detach().mean() / pixels
+            log_cost = log_cost + relative.detach().mean() / 2
             psnr = psnr - 5 * torch.log10(error.detach().clamp(min=1e-9)).mean()
-        return loss, torch.stack([loss.detach(), bpp, psnr, hyper])
+        return loss, torch.stack([loss.detach(), bpp, psnr, hyper, log_cost])
 
     def _bits(self, one: CodedPicture) -> Tensor:
         return one.bits + self.recipe.coefficient_share * one.coefficient_bits
@@ -407,50 +469,68 @@ class Run:
     # --- the run -------------------------------------------------------------------------------
 
     def train(self, *, minutes: float | None = None, progress: bool | None = None) -> Progress:
-        """Steps until the recipe's end or for some minutes; leaves a checkpoint either way.
+        """Steps until the run's end or for some minutes; leaves a checkpoint either way.
 
+        A recipe without steps has as many as the minutes of its first session hold, and is
+        validated at its end only.
         Ctrl-C ends it after the step in hand, with a checkpoint; a second Ctrl-C at once.
 
         Args:
-            minutes: budget, or None for the whole recipe.
+            minutes: budget of this session, or None for the rest of the run.
             progress: show a bar; None: only on a terminal.
 
         Raises:
-            TrainingError: a checkpoint or the log cannot be written, or 20 non-finite steps in a
-                row.
+            TrainingError: a checkpoint or the log cannot be written, 20 non-finite steps in a row,
+                a cost that has doubled, or no end: neither steps nor enough minutes to tell them.
         """
         recipe, before = self.recipe, self.seconds
+        forecast: Forecast | None = None
+        if not self.steps:
+            if minutes is None:
+                raise TrainingError(NO_END)
+            forecast = Forecast(minutes * 60, self.step_number)
         started = checked = since = time.monotonic()
         old = signal.signal(signal.SIGINT, self._interrupted)
         show = self.processes.writes and (sys.stderr.isatty() if progress is None else progress)
-        bar = _bar(recipe.steps, self.step_number) if show else None
+        bar = _bar(self.steps or None, self.step_number) if show else None
         recent: list[StepResult] = []
         loss: float | None = None
         try:
             over = False
-            while self.step_number < recipe.steps and not over:
+            while not self._done and not over:
                 recent.append(self.step())
                 now = time.monotonic()
                 self.seconds = before + now - started
+                if forecast is not None and not self.steps:
+                    elapsed = self.processes.agree(now - started, self.device)
+                    self._fix_steps(forecast.steps(self.step_number, elapsed), bar)
                 if len(recent) == _STEPS_A_ROW:
                     loss = self._log(recent, (now - since) / len(recent))
                     recent, since = [], now
                 if bar is not None:
                     bar.set_postfix({} if loss is None else {"loss": f"{loss:.3f}"}, refresh=False)
                     bar.update()
-                if now - checked > recipe.checkpoint_minutes * 60:
+                if now - checked > recipe.checkpoint_minutes * 60 and not self.costs.has_doubled:
                     self.save()
                     checked = now
-                if self.seconds - self._validated_seconds > recipe.validate_minutes * 60:
+                if (
+                    recipe.steps
+                    and self.seconds - self._validated_seconds > recipe.validate_minutes * 60
+                ):
                     self.validate()
                 self._stop = self.processes.any(self._stop, self.device)
                 late = minutes is not None and now - started > minutes * 60
                 over = self._stop or self.processes.any(late, self.device)
+            if not self.steps and not self._stop:
+                raise TrainingError(
+                    f"{minutes:g} minutes were over after {self.step_number} steps, too few to tell"
+                    " how many there is time for: give more --minutes, or --steps"
+                )
             if recent:
                 found = self._log(recent, (time.monotonic() - since) / len(recent))
                 loss = found if loss is None else loss
             self.save()
-            if self.step_number >= recipe.steps > self._validated_step and not self._stop:
+            if self._done and self._validated_step < self.steps and not self._stop:
                 self.validate()
                 self.save()
         finally:
@@ -459,12 +539,26 @@ class Run:
                 bar.close()
         return Progress(
             step=self.step_number,
-            steps=recipe.steps,
+            steps=self.steps or None,
             loss=loss,
             skipped_steps=self.skipped_steps,
             minutes=(time.monotonic() - started) / 60,
             interrupted=self._stop,
         )
+
+    @property
+    def _done(self) -> bool:
+        return 0 < self.steps <= self.step_number
+
+    def _fix_steps(self, steps: int | None, bar: Any) -> None:
+        """Keeps how many steps the run has, for this session and all others."""
+        if steps is None:
+            return
+        self.steps = steps
+        self._append({"steps": steps})
+        if bar is not None:
+            bar.total = steps
+            bar.refresh()
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._stop:
@@ -529,7 +623,7 @@ def _check_key_weights(found: CodecSettings, recipe: Recipe) -> None:
         )
 
 
-def _bar(total: int, done: int) -> Any:
+def _bar(total: int | None, done: int) -> Any:
     """A progress bar on standard error; None where tqdm is not installed."""
     try:
         from tqdm import tqdm

@@ -79,6 +79,14 @@ class Processes:
             for tensor in tensors:
                 torch.distributed.broadcast(tensor, 0)
 
+    def agree(self, seconds: float, device: str) -> float:
+        """One time for all processes: the mean of what their clocks say."""
+        if self.count == 1:
+            return seconds
+        mean = torch.tensor(seconds, dtype=torch.float64, device=device)
+        self.average([mean])
+        return float(mean)
+
     def any(self, happened: bool, device: str) -> bool:
         """Whether something happened in any of the processes."""
         if self.count == 1:

@@ -11,13 +11,14 @@ from dataclasses import Field, asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crossband import datasets
 from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
 from crossband.training.clips import Motion
 from crossband.training.data import Variation
 
 _ALLOWED: dict[str, tuple[float, float]] = {
-    "steps": (1, math.inf),
+    "steps": (0, math.inf),
     "batch": (1, math.inf),
     "crop": (64, math.inf),
     "frames": (1, math.inf),
@@ -56,8 +57,9 @@ class Recipe:
 
     name: str = "first"
     """What its runs and weights are told apart by."""
-    steps: int = 25_000
-    """The learning rate is decayed to zero over these."""
+    steps: int = 0
+    """The learning rate is decayed to zero over these; 0: as many as the `--minutes` of the first
+    session hold."""
     batch: int = 8
     """Crops a step."""
     crop: int = 128
@@ -118,6 +120,8 @@ class Recipe:
     """Source folders and their shares of the crops."""
     validation_sources: dict[str, int] = field(default_factory=dict)
     """Source folders and how many pictures of their val split are measured."""
+    layouts: dict[str, str] = field(default_factory=dict)
+    """Of sources that lie as in the archive of a published set: its name."""
     variation: Variation = field(default_factory=Variation)
     """How crops are varied."""
     motion: Motion = field(default_factory=Motion)
@@ -153,6 +157,16 @@ class Recipe:
             if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 raise TrainingError(
                     f"validation_sources.{source} is {count!r}; a whole number from 1 is allowed"
+                )
+
+        for source, layout in self.layouts.items():
+            if source not in self.sources | self.validation_sources:
+                raise TrainingError(
+                    f"layouts.{source} is of no source; sources are {', '.join(self.sources)}"
+                )
+            if layout not in datasets.names():
+                raise TrainingError(
+                    f"layouts.{source} is {layout!r}; allowed are {', '.join(datasets.names())}"
                 )
 
     def to_json(self) -> str:

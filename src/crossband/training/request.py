@@ -6,33 +6,59 @@ Shared by `crossband train` and `python -m crossband.training`, which needs no t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
+from crossband import datasets
+from crossband.errors import TrainingError
+from crossband.training.budget import NO_END
 from crossband.training.checkpoint import CHECKPOINT
 from crossband.training.loop import Progress, Run
 from crossband.training.processes import Processes
 from crossband.training.recipe import read_recipe
+from crossband.training.validate import ValidationPair
+
+OWN_RECIPE = Path(__file__).with_name("own.toml")
+"""What is trained by if no recipe is named: a user's own pairs, from shipped weights."""
+_OWN_START = "base"
+_MEASURED_PAIRS = 8
+"""Of a published set's val split."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What the options say."""
+    """What the options say.
 
-    recipe: Path
+    Raises:
+        TrainingError: a number outside its range.
+    """
+
     data: Path
-    run: Path
+    recipe: Path | None = None
+    """None: `OWN_RECIPE`, from the shipped weights if `start` says nothing else."""
+    run: Path | None = None
+    """None: a folder called after the recipe in `runs`."""
     minutes: float | None = None
-    """Budget of this session; None: until the recipe's end."""
+    """Budget of this session; None: until the run's end."""
     steps: int | None = None
     """Instead of the recipe's."""
     start: str | None = None
     """What `starting_codec` takes."""
+    layout: str | None = None
+    """Name of the published set that `data` holds; its pairs are then the only source."""
     threads: int | None = None
     """Of the CPU; None: torch decides."""
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not 0 <= self.minutes < math.inf:
+            raise TrainingError(f"--minutes is {self.minutes:g}; allowed are 0 and more")
+        for option, value in (("steps", self.steps), ("threads", self.threads)):
+            if value is not None and value < 1:
+                raise TrainingError(f"--{option} is {value}; allowed are 1 and more")
 
     def carry_out(self, say: Callable[[str], None]) -> TrainingResult:
         """Trains; the first Ctrl-C ends it with a checkpoint.
@@ -41,19 +67,38 @@ class TrainingRequest:
             say: is given each line on the data, before the first step.
 
         Raises:
-            TrainingError: a recipe, data, weights or a folder that cannot be used.
+            TrainingError: a recipe, data, weights or a folder that cannot be used, or a run without
+                an end.
+            InputError: there is no such published set.
         """
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        overrides: dict[str, object] = {} if self.steps is None else {"steps": self.steps}
-        recipe = read_recipe(self.recipe, overrides)
+        recipe = read_recipe(self.recipe or OWN_RECIPE, self._overrides())
+        folder = self.run or Path("runs") / recipe.name
+        start = self.start or (_OWN_START if self.recipe is None else None)
+        if not recipe.steps and self.minutes is None and not (folder / CHECKPOINT).exists():
+            raise TrainingError(NO_END)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         processes = Processes.from_environment()
-        run = Run(recipe, self.data, self.run, device=device, start=self.start, processes=processes)
+        run = Run(recipe, self.data, folder, device=device, start=start, processes=processes)
         for note in run.notes if processes.writes else ():
             say(note)
         progress = run.train(minutes=self.minutes)
-        return TrainingResult(self.run, progress, run.store.report.unreadable)
+        return TrainingResult(
+            folder, run.start, progress, run.validation.pairs, run.store.report.unreadable
+        )
+
+    def _overrides(self) -> dict[str, object]:
+        """What the options put in place of the recipe's."""
+        found: dict[str, object] = {} if self.steps is None else {"steps": self.steps}
+        if self.layout is not None:
+            datasets.find(self.layout)
+            found |= {
+                "sources": {".": 1.0},
+                "validation_sources": {".": _MEASURED_PAIRS},
+                "layouts": {".": self.layout},
+            }
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +106,11 @@ class TrainingResult:
     """How a session of a run went."""
 
     run: Path
+    start: str | None
+    """What the weights began as; None: a transform-codec start."""
     progress: Progress
+    validation: tuple[ValidationPair, ...]
+    """The pairs of the val splits that are measured."""
     unreadable: tuple[str, ...]
     """Files that were left out, with the reason."""
 
@@ -69,7 +118,7 @@ class TrainingResult:
     def line(self) -> str:
         """For standard output, or for standard error after Ctrl-C."""
         done = self.progress
-        where = f"step {done.step:,} of {done.steps:,}"
+        where = f"step {done.step:,}" + ("" if done.steps is None else f" of {done.steps:,}")
         loss = "" if done.loss is None else f", loss {done.loss:.3f}"
         bad = f", {done.skipped_steps} steps skipped" if done.skipped_steps else ""
         left_out = f", {len(self.unreadable)} unreadable files" if self.unreadable else ""
@@ -78,7 +127,8 @@ class TrainingResult:
                 f"interrupted after {where}{loss}; {self.run / CHECKPOINT} holds it:"
                 " the same command goes on from there"
             )
-        return f"{self.run}: {where}{loss}{bad}{left_out}, {done.minutes:.1f} minutes"
+        more = "" if done.done else "; the same command goes on"
+        return f"{self.run}: {where}{loss}{bad}{left_out}, {done.minutes:.1f} minutes{more}"
 
     @property
     def last_words(self) -> tuple[str, ...]:
@@ -90,6 +140,7 @@ class TrainingResult:
         return {
             "run": str(self.run),
             "checkpoint": str(self.run / CHECKPOINT),
+            "done": self.progress.done,
             **asdict(self.progress),
             "unreadable": list(self.unreadable),
         }

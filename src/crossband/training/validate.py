@@ -45,6 +45,8 @@ class ValidationPair:
     """One whole pair of equal sizes, as bytes; or the first frames of a film."""
 
     source: str
+    files: PictureFiles
+    """Of the first frame."""
     visible: Tensor
     """(frames, 3, height, width)."""
     infrared: Tensor
@@ -59,20 +61,28 @@ class ValidationSet:
     notes: tuple[str, ...]
 
 
-def validation_set(root: Path, sources: dict[str, int], *, frames: int = 1) -> ValidationSet:
+def validation_set(
+    root: Path,
+    sources: dict[str, int],
+    *,
+    frames: int = 1,
+    layouts: dict[str, str] | None = None,
+) -> ValidationSet:
     """Evenly spread pairs of the val splits.
 
     Args:
         root: folder of the sources.
         sources: how many pairs of each.
         frames: from each of these on, files that follow it in the same folder; fewer at its end.
+        layouts: as for `PictureStore`.
 
     Raises:
         TrainingError: a source that is no folder.
     """
     pairs, notes = [], []
     for source, count in sources.items():
-        files = [f for f in find_pairs(root, source, "val") if f.visible and f.infrared]
+        found = find_pairs(root, source, "val", (layouts or {}).get(source, ""))
+        files = [each for each in found if each.visible and each.infrared]
         if not files:
             notes.append(f"{root / source} has no val pair; it is not measured")
         for number in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int):
@@ -91,7 +101,7 @@ def validation_set(root: Path, sources: dict[str, int], *, frames: int = 1) -> V
                 notes.append(f"val pair {source}/{each.name} has two sizes: left out")
                 continue
             visible, infrared = (torch.stack(camera) for camera in zip(*read, strict=True))
-            pairs.append(ValidationPair(source, visible, infrared))
+            pairs.append(ValidationPair(source, each, visible, infrared))
     return ValidationSet(tuple(pairs), tuple(notes))
 
 
