@@ -171,16 +171,46 @@ def test_symbols_are_those_of_one_thread_and_two(scene, tiny_codec, tiny_predict
 
 def test_another_scene_starts_with_a_key_frame(scene, tiny_codec, tiny_predictor):
     codec = FrameCodec(tiny_codec, tiny_predictor, keyframe=32)
-    infrared = scene[0].infrared
-    assert infrared is not None
-    dark, bright = (
-        Pair(Raster(np.full((40, 64, 3), level, np.uint8)), infrared) for level in (20, 220)
+    other = synthetic_pair(visible=(40, 64), infrared=(32, 48), seed=9, infrared_bit_depth=14)
+    turned = Pair(
+        *(
+            Raster(r.samples[::-1, ::-1].copy(), r.bit_depth)
+            for r in (other.visible, other.infrared)
+        )
     )
     kinds = [
         codec.encode(pair, quality=50, order="infrared-first", effort=5)[1]
-        for pair in (dark, dark, bright, bright)
+        for pair in (scene[0], scene[1], turned, turned)
     ]
     assert kinds == [False, True, False, True]
+
+
+def test_a_prediction_that_fails_becomes_a_key_frame(
+    scene, tiny_codec, tiny_predictor, monkeypatch
+):
+    monkeypatch.setattr("crossband.frame_codec._FAILED", 0.0)
+    codec = FrameCodec(tiny_codec, tiny_predictor, keyframe=32)
+    frames = [
+        codec.encode(pair, quality=50, order="infrared-first", effort=5) for pair in scene[:2]
+    ]
+    assert [predicted for _, predicted in frames] == [False, False]
+    alone = tiny_codec.encode_frame(scene[1], quality=50)
+    assert frames[1][0] == alone.records
+
+
+def test_the_range_of_counts_only_grows_within_a_group(scene, tiny_codec, tiny_predictor):
+    codec = FrameCodec(tiny_codec, tiny_predictor, keyframe=32)
+    infrared = scene[0].infrared
+    assert infrared is not None
+    ranges = []
+    for low, high in ((3000, 5000), (3100, 4900), (2900, 5100)):
+        samples = infrared.samples.clip(low, high)
+        samples[0, :2] = low, high
+        pictures, _ = codec.encode(
+            Pair(None, Raster(samples, 14)), quality=50, order="infrared-first", effort=5
+        )
+        ranges.append((pictures[0].low, pictures[0].high))
+    assert ranges == [(3000, 5000), (3000, 5000), (2900, 5100)]
 
 
 def test_a_damaged_frame_costs_the_rest_of_its_group(coded, tiny_codec, tiny_predictor):

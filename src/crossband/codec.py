@@ -17,7 +17,7 @@ from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
 from crossband.models.network import Model, PictureModel
 from crossband.pair import Modality, Pair, Raster
-from crossband.prepare import Geometry, geometry, prepare, restore
+from crossband.prepare import Geometry, geometry, prepare, restore, widened
 from crossband.transforms import QUALITY_COUNT, SynthesisFeatures
 
 Order = Literal["infrared-first", "visible-first", "auto"]
@@ -44,6 +44,8 @@ class Shown:
     raster: Raster
     features: SynthesisFeatures
     latents: CodedLatents
+    geometry: Geometry
+    """Its size, depth and range."""
 
 
 Past = Mapping[Modality, Shown]
@@ -290,6 +292,8 @@ class Codec:
     ) -> _CodedPicture:
         part = self.model.get(modality)
         shape = geometry(raster)
+        if before is not None:
+            shape = widened(shape, before.geometry)
         picture = prepare(raster, modality, shape)
         quality = torch.tensor([index])
         writer = SymbolWriter(part.entropy.models)
@@ -371,7 +375,8 @@ class Codec:
             torch.ones(1, 1, 1, 1),
             None if coded.before is None else coded.before.features,
         )
-        return Shown(restore(picture, _geometry(record)), features, latents)
+        shape = _geometry(record)
+        return Shown(restore(picture, shape), features, latents, shape)
 
 
 def _context(

@@ -493,7 +493,8 @@ class FrameDecoder:
         if codec is None:
             codec = crossband.load(models.find(self._header.weights_id).name)
         if predictor is None and self._header.predictor_id:
-            predictor = crossband.load(models.find(self._header.predictor_id).name)
+            card = models.find(self._header.predictor_id, option="--film-model")
+            predictor = crossband.load(card.name)
         return _frame_codec(codec, predictor)
 
 

@@ -9,18 +9,18 @@ Pair ─ key frame? ─┬─ yes: weights of pictures ────────�
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Mapping
 
-from crossband.codec import Codec, Order, Shown
+import numpy as np
+
+from crossband.codec import Codec, CodedFrame, Order, Shown
 from crossband.container import PictureRecord
 from crossband.errors import CorruptStream, PictureError
 from crossband.pair import Modality, Pair
+from crossband.scenes import Blocks, block_means, is_cut
 
-_BLOCK = 16
-"""Pixels a side of the blocks whose means tell one scene from another."""
-_SCENE_CHANGE = 0.12
-"""Of the range of samples: a larger mean difference of the blocks is another scene."""
+_FAILED = 4.0
+"""Times the mean squared error of the key frame that makes a prediction a failure."""
 
 
 class FrameCodec:
@@ -50,7 +50,8 @@ class FrameCodec:
         self._past: dict[Modality, Shown] = {}
         self._since_key = 0
         self._order: Order = "infrared-first"
-        self._scene: dict[Modality, npt.NDArray[np.float32]] = {}
+        self._scene: Blocks = {}
+        self._key_errors: Mapping[Modality, float] = {}
 
     def encode(
         self, pair: Pair, *, quality: float, order: Order, effort: int
@@ -67,20 +68,30 @@ class FrameCodec:
             return self.key.encode_frame(
                 pair, quality=quality, order=order, effort=effort, show=False
             ).records, False
-        scene = {m: _means(pair, m) for m in Modality if pair.get(m) is not None}
-        predicted = 0 < self._since_key < self.keyframe and self._continues(scene)
-        self._scene |= scene
-        if predicted:
-            coded = self.predictor.encode_frame(
-                pair, quality=quality, order=self._order, effort=effort, past=self._past
-            )
-        else:
+        scene = block_means(pair)
+        coded = None
+        if 0 < self._since_key < self.keyframe and self._continues(scene):
+            coded = self._predicted(pair, quality, effort)
+        predicted = coded is not None
+        if coded is None:
             coded = self.key.encode_frame(pair, quality=quality, order=order, effort=effort)
+            self.forget()
             self._order = _order(coded.records)
-            self._past, self._since_key, self._scene = {}, 0, scene
+            self._key_errors = _errors(pair, coded)
         self._past |= coded.shown
+        self._scene = {**self._scene, **scene}
         self._since_key += 1
         return coded.records, predicted
+
+    def _predicted(self, pair: Pair, quality: float, effort: int) -> CodedFrame | None:
+        """The frame given the past; None where what it shows is far worse than its key frame."""
+        assert self.predictor is not None
+        coded = self.predictor.encode_frame(
+            pair, quality=quality, order=self._order, effort=effort, past=self._past
+        )
+        errors = _errors(pair, coded)
+        failed = any(errors[each] > _FAILED * self._key_errors[each] for each in errors)
+        return None if failed else coded
 
     def decode(
         self, records: tuple[PictureRecord, ...], *, predicted: bool, only: Modality | None = None
@@ -120,13 +131,9 @@ class FrameCodec:
         """Lets go of the past: the next frame that can be coded is a key frame."""
         self._past, self._since_key, self._scene = {}, 0, {}
 
-    def _continues(self, scene: dict[Modality, npt.NDArray[np.float32]]) -> bool:
+    def _continues(self, scene: Blocks) -> bool:
         """Whether each camera goes on with what it showed last."""
-        return all(
-            modality in self._past
-            and float(np.abs(means - self._scene[modality]).mean()) <= _SCENE_CHANGE
-            for modality, means in scene.items()
-        )
+        return all(each in self._past for each in scene) and not is_cut(self._scene, scene)
 
 
 def _order(records: tuple[PictureRecord, ...]) -> Order:
@@ -134,13 +141,12 @@ def _order(records: tuple[PictureRecord, ...]) -> Order:
     return "infrared-first" if records[0].modality is Modality.INFRARED else "visible-first"
 
 
-def _means(pair: Pair, modality: Modality) -> npt.NDArray[np.float32]:
-    """Means of the blocks of a picture, 0 to 1; what is left over at the border is left out."""
-    raster = pair.get(modality)
-    assert raster is not None
-    samples = raster.samples.reshape(*raster.samples.shape[:2], -1).astype(np.float32)
-    tall, wide = (min(side, _BLOCK) for side in samples.shape[:2])
-    rows, columns = samples.shape[0] // tall, samples.shape[1] // wide
-    blocks = samples[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide, -1)
-    means: npt.NDArray[np.float32] = blocks.mean((1, 3, 4)) / ((1 << raster.bit_depth) - 1)
-    return means
+def _errors(pair: Pair, coded: CodedFrame) -> dict[Modality, float]:
+    """Mean squared errors of what is shown, and at least that of rounding to whole counts."""
+    found = {}
+    for modality, shown in coded.shown.items():
+        raster = pair.get(modality)
+        assert raster is not None
+        difference = raster.samples.astype(np.float64) - shown.raster.samples
+        found[modality] = max(float(np.square(difference).mean()), 1 / 12)
+    return found

@@ -160,7 +160,9 @@ def predicting(storing_codec: StoringCodec, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(crossband, "load", lambda name="base": codecs[name])
     monkeypatch.setattr(crossband.models, "names", lambda: tuple(codecs))
     monkeypatch.setattr(
-        crossband.models, "find", lambda weights_id: SimpleNamespace(name=ids[weights_id.hex()])
+        crossband.models,
+        "find",
+        lambda weights_id, **option: SimpleNamespace(name=ids[weights_id.hex()]),
     )
 
 

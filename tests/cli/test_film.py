@@ -179,7 +179,7 @@ def test_frames_between_key_frames_are_predicted(
     predicting: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("crossband.frame_codec._SCENE_CHANGE", 1.0)  # these are five scenes
+    monkeypatch.setattr("crossband.scenes._CUT", 2.0)  # these are five scenes
     command = ["encode", "visible", "infrared", "-o", "scene.xb", "--keyframe", "3", "--force"]
     assert run(*command).code == 0
     facts = run("info", "scene.xb", "--json").json

@@ -76,12 +76,12 @@ class ListeningCodec(Codec):
         super().__init__(model)
         self.digests: dict[str, str] = {}
 
-    def _show(self, record: Any, latents: Any, context: Any) -> Any:
-        integers = latents.latents.numpy()
+    def _show(self, coded: Any) -> Any:
+        integers = coded.latents.latents.numpy()
         data = integers.astype("<i8").tobytes()
         assert np.array_equal(integers, np.rint(integers))
-        self.digests[record.modality.value] = hashlib.sha256(data).hexdigest()
-        return super()._show(record, latents, context)
+        self.digests[coded.record.modality.value] = hashlib.sha256(data).hexdigest()
+        return super()._show(coded)
 
 
 def make(name: str) -> None:

@@ -249,7 +249,7 @@ class Prior:
         """One layer of §10.2; the grid may be a list of positions where the layer is 1x1."""
         weight = self[f"prior.{layer}.weight"]
         total = np.broadcast_to(self[f"prior.{layer}.bias"], (*grid.shape[:-1], len(weight))).copy()
-        if layer.endswith(("mix", "around")):
+        if layer.endswith(("mix", "around", "same")):
             rows, columns, _ = grid.shape
             padded = np.pad(grid, ((1, 1), (1, 1), (0, 0)))
             for k in range(9):
@@ -280,8 +280,13 @@ class Symbols:
     escapes: int
 
 
-def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensors) -> Symbols:
-    """All symbols of one picture."""
+def decode_record(
+    record: PictureRecord,
+    before: Symbols | None,
+    tensors: Tensors,
+    past: Symbols | None = None,
+) -> Symbols:
+    """All symbols of one picture; `past` is the same camera's one before, in predicted frames."""
     prior = Prior(tensors, record.modality.value)
     reader = SymbolReader(record.stream, tensors)
     q = record.quality_index
@@ -310,6 +315,9 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
         p = np.concatenate([relu(p), relu(-p)], -1)
         p = prior("partner_out", leaky(prior("partner_inner", prior("partner_mix", p))))
         t = t + p + prior.sizes("partner_sizes", r)
+    if past is not None:
+        b = past.signal
+        t = t + prior("past_out", prior("past_mix", b)) + prior.sizes("past_sizes", b)
     f = leaky(sat(t))
 
     # §10.4
@@ -333,8 +341,13 @@ def decode_record(record: PictureRecord, before: Symbols | None, tensors: Tensor
             t = sat(
                 t + prior(f"passes.{k}.decoded", around) + prior.sizes(f"passes.{k}.sizes", a)[here]
             )
-        out = prior(f"passes.{k}.outer", leaky(prior(f"passes.{k}.inner", leaky(t))))
-        m, s = np.split(out, 2, axis=-1)
+        v = leaky(prior(f"passes.{k}.inner", leaky(t)))
+        m, s = np.split(prior(f"passes.{k}.outer", v), 2, axis=-1)
+        if past is not None:
+            count = coded.stop - coded.start
+            gate = np.clip(leaky(prior(f"passes.{k}.past.gate", v)), -256, 256)
+            same = prior(f"passes.{k}.past.same", past.signal[:, :, coded])[here]
+            m = sat(m + down(same * gate[:, np.arange(count) * 8 // count], 8))
         steps = prior["qualities.signal"][q, coded]
         mean = down(m * (((1 << 31) + steps) // (2 * steps)), 18)
         index = np.clip(down(s * 8 + prior["qualities.offset"][q, coded], 8), 0, 63)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 import runpy
 from pathlib import Path
@@ -13,10 +14,14 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+import crossband
 from crossband import CorruptStream, Modality, Pair, Raster
 from crossband.container import unpack
 from crossband.entropy import coder
+from crossband.entropy.fixed_point import RealLayer
+from crossband.entropy.prior import Prior
 from crossband.entropy.tables import SymbolTables
+from crossband.models.settings import CodecSettings
 from crossband.testing import synthetic_pair
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
@@ -94,6 +99,33 @@ def test_a_conditional_picture_needs_the_symbols_of_the_one_before(tiny_codec):
     other = dataclasses.replace(first, signal=first.signal + 256)
     wrong = REFERENCE["decode_record"](record, other, load_file(weights))
     assert second.checksum == record.symbols_crc != wrong.checksum
+
+
+def test_the_page_decodes_the_symbols_of_predicted_frames(tiny_codec, tiny_predictor):
+    """By integers alone: the tables of a frame depend on decoded symbols and on nothing else."""
+    file = io.BytesIO()
+    with crossband.Writer(file, codec=tiny_codec, predictor=tiny_predictor, keyframe=32) as writer:
+        whole = synthetic_pair(visible=(80, 120), infrared=(80, 120))
+        for by in range(3):
+            writer.write(
+                Pair(
+                    Raster(np.roll(whole.visible.samples, by, 1)),
+                    Raster(np.roll(whole.infrared.samples, by, 1)),
+                )
+            )
+    key, films = (load_file(each.model.card.path) for each in (tiny_codec, tiny_predictor))
+    past: dict[Modality, object] = {}
+    predicted = 0
+    for stored in crossband.open(file).stored():
+        before = None
+        for record in stored.frame.pictures:
+            tensors = films if stored.frame.predicted else key
+            known = past[record.modality] if stored.frame.predicted else None
+            before = REFERENCE["decode_record"](record, before, tensors, known)
+            assert before.checksum == record.symbols_crc
+            past[record.modality] = before
+            predicted += known is not None
+    assert predicted == 4
 
 
 # ------------------------------------------------------------------- the entropy coder
@@ -223,7 +255,14 @@ def test_the_page_lists_every_layer_of_the_shipped_weights(page, tensors):
         for modality in Modality
         for layer in prior_layers(tensors, modality)
     }
-    assert listed == shipped
+    of_films = {  # the layers that weights of films have beside these
+        f"{modality.value}.{name}": tuple(layer.weight.shape)
+        for modality in Modality
+        for name, layer in Prior(CodecSettings(past=True).entropy(modality)).named_modules()
+        if isinstance(layer, RealLayer) and "past" in name
+    }
+    assert len(of_films) == 2 * (2 + 3 + 4 * 2)
+    assert listed == shipped | of_films
 
 
 def test_the_page_gives_the_type_of_every_integer_tensor(page, base_codec):

@@ -438,7 +438,9 @@ def _codecs(
         key = codecs.by_name(model or weights_name(header.weights_id) or "base")
         if not header.predictor_id:
             return key, None
-        return key, codecs.by_name(film_model or models.find(header.predictor_id).name)
+        if film_model is None:
+            film_model = models.find(header.predictor_id, option="--film-model").name
+        return key, codecs.by_name(film_model)
 
 
 def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality, Path]:

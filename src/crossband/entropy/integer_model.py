@@ -204,7 +204,7 @@ class IntegerModel:
         for number in range(PASS_COUNT):
             geometry = self.prior.geometry[number]
             positions = geometry.positions(height, width)
-            mean, index = self.prior.read(number, features, signal, arithmetic)
+            mean, index = self.prior.read(number, features, signal, arithmetic, past)
             target = flat[:, positions, geometry.channels]
             symbols = exchange(target, mean, index)
             decoded[:, positions, geometry.channels] = symbols * ONE + mean

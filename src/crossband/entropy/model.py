@@ -137,11 +137,11 @@ class EntropyModel(nn.Module):
     @torch.no_grad()
     def calibrate_past(self, spread: Tensor) -> None:
         """The part of `calibrate` that concerns the latents of the frame before."""
-        self.prior.past_in.column_gain[:] = 1 / spread.clamp(0.05, 64)
+        self.prior.past_mix.row_gain[:] = 1 / spread.clamp(0.05, 64)
 
     def lacks_past_scales(self) -> bool:
         """Whether the path of the frame before is new: never calibrated."""
-        return self.settings.past and bool((self.prior.past_in.column_gain == 1).all())
+        return self.settings.past and bool((self.prior.past_mix.row_gain == 1).all())
 
     def lacks_partner_scales(self) -> bool:
         """Whether the partner's path is new: never calibrated."""
@@ -278,7 +278,9 @@ class EntropyModel(nn.Module):
         for number in range(PASS_COUNT):
             geometry = self.prior.geometry[number]
             positions = geometry.positions(height, width).to(wanted.device)
-            mean, index = self.prior.read(number, features, arithmetic.signal(decoded), arithmetic)
+            mean, index = self.prior.read(
+                number, features, arithmetic.signal(decoded), arithmetic, past
+            )
             target = wanted[..., geometry.channels].flatten(1, 2)[:, positions]
             residual = target - mean
             bits = bits + symbol_bits(_noisy(residual, noise), index).sum((1, 2))

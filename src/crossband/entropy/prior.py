@@ -27,8 +27,8 @@ HYPER_FACTOR = 4
 """Latent positions a hyper-latent position, each way."""
 _SIZE_CHANNELS = 32
 """What magnitudes of latents are summed up in."""
-_PAST_CHANNELS = 64
-"""What the latents of the frame before are projected to."""
+_PAST_GATES = 8
+"""Shares of the frame before that a position decides on, each for as many channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,39 @@ class Sizes(nn.Module):
         return features
 
 
+class Past(nn.Module):
+    """Takes the latents of the frame before for the mean, as far as the position seems to stand
+    still; starts by taking nothing."""
+
+    gate_of: Tensor
+
+    def __init__(self, width: int, coded: int) -> None:
+        super().__init__()
+        self.same = RealDepthwise(coded)
+        with torch.no_grad():
+            self.same.weight.copy_(torch.eye(9)[4].expand(coded, 9))
+            self.same.bias.zero_()
+        self.gate = RealPointwise(width, _PAST_GATES, start_scale=0.0)
+        self.register_buffer(
+            "gate_of", torch.arange(coded) * _PAST_GATES // coded, persistent=False
+        )
+
+    def forward(
+        self, features: Tensor, past: Tensor, positions: Tensor, arithmetic: Arithmetic
+    ) -> Tensor:
+        """What to add to the means: (batch, positions, coded channels).
+
+        Args:
+            features: of the positions, (batch, positions, width).
+            past: signals of the coded channels, (batch, height, width, coded channels).
+            positions: flat indices.
+            arithmetic: real or integer.
+        """
+        # Leaky: a gate that is shut still learns.
+        gate = arithmetic.leaky(self.gate(features))[..., self.gate_of]
+        return arithmetic.gated(self.same(past).flatten(1, 2)[:, positions], gate)
+
+
 class Pass(nn.Module):
     """Reads means and tables for one pass off the features and the decoded neighbours."""
 
@@ -95,9 +128,15 @@ class Pass(nn.Module):
         self.sizes = Sizes(seen, width) if seen else None
         self.inner = RealPointwise(width, width)
         self.outer = RealPointwise(width, 2 * coded, start_scale=0.05)
+        self.past = Past(width, coded) if settings.past else None
 
     def forward(
-        self, features: Tensor, decoded: Tensor, positions: Tensor, arithmetic: Arithmetic
+        self,
+        features: Tensor,
+        decoded: Tensor,
+        positions: Tensor,
+        arithmetic: Arithmetic,
+        past: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Means and spreads as activations, each (batch, positions, coded channels)."""
         total = self.features(features.flatten(1, 2)[:, positions])
@@ -106,7 +145,10 @@ class Pass(nn.Module):
             sizes = self.sizes(decoded, arithmetic).flatten(1, 2)[:, positions]
             total = arithmetic.saturate(total + around + sizes)
         leaky = arithmetic.leaky
-        mean, spread = self.outer(leaky(self.inner(leaky(total)))).chunk(2, -1)
+        inner = leaky(self.inner(leaky(total)))
+        mean, spread = self.outer(inner).chunk(2, -1)
+        if past is not None and self.past is not None:
+            mean = arithmetic.saturate(mean + self.past(inner, past, positions, arithmetic))
         return mean, spread
 
 
@@ -145,9 +187,8 @@ class Prior(nn.Module):
             self.partner_out = RealPointwise(width, width, start_scale=0.0)
             self.partner_sizes = Sizes(settings.partner_channels, width)
         if settings.past:
-            self.past_in = RealPointwise(settings.latent_channels, _PAST_CHANNELS)
-            self.past_mix = RealDepthwise(_PAST_CHANNELS)
-            self.past_out = RealPointwise(_PAST_CHANNELS, width, start_scale=0.0)
+            self.past_mix = RealDepthwise(settings.latent_channels)
+            self.past_out = RealPointwise(settings.latent_channels, width, start_scale=0.0)
             self.past_sizes = Sizes(settings.latent_channels, width)
         self.geometry = pass_geometry(settings)
         self.passes = nn.ModuleList(Pass(settings, each) for each in self.geometry)
@@ -191,8 +232,7 @@ class Prior(nn.Module):
             said = self.partner_out(inner) + self.partner_sizes(partner, arithmetic)
             total = total + (said if present is None else said * present)
         if past is not None and self.settings.past:
-            mixed = self.past_mix(arithmetic.leaky(self.past_in(past)))
-            total = total + self.past_out(arithmetic.leaky(mixed))
+            total = total + self.past_out(self.past_mix(past))
             total = total + self.past_sizes(past, arithmetic)
         return arithmetic.leaky(arithmetic.saturate(total))
 
@@ -206,7 +246,12 @@ class Prior(nn.Module):
         return features
 
     def read(
-        self, number: int, features: Tensor, decoded: Tensor, arithmetic: Arithmetic
+        self,
+        number: int,
+        features: Tensor,
+        decoded: Tensor,
+        arithmetic: Arithmetic,
+        past: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Means and table indices of pass `number`, each (batch, positions, coded channels).
 
@@ -215,11 +260,13 @@ class Prior(nn.Module):
             features: what `features` gave.
             decoded: this picture's latents as activations, zero where not yet decoded.
             arithmetic: real or integer.
+            past: as for `features`.
         """
         geometry = self.geometry[number]
         positions = geometry.positions(*features.shape[1:3]).to(features.device)
         seen = decoded[..., : geometry.visible_channels]
-        mean, spread = self.passes[number](features, seen, positions, arithmetic)
+        before = None if past is None else past[..., geometry.channels]
+        mean, spread = self.passes[number](features, seen, positions, arithmetic, before)
         return (
             arithmetic.mean(mean, geometry.channels),
             arithmetic.table_index(spread, geometry.channels),

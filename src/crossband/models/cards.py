@@ -70,8 +70,12 @@ def _read_card(path: Path, changed: int) -> ModelCard:
     return ModelCard(path.stem, path, digest, parameters, len(data), metadata)
 
 
-def find(weights_id: bytes) -> ModelCard:
+def find(weights_id: bytes, *, option: str = "--model") -> ModelCard:
     """The shipped weights that a coded file names.
+
+    Args:
+        weights_id: 8 bytes.
+        option: of `decode`, which names a weight file instead.
 
     Raises:
         MissingWeights: they are not here.
@@ -83,5 +87,6 @@ def find(weights_id: bytes) -> ModelCard:
     here = ", ".join(f"{name} ({describe(name).weights_id})" for name in names()) or "none"
     raise MissingWeights(
         f"the file was made with weights {weights_id.hex()}, which are not here; here are {here}:"
-        " install the crossband release that made it, or name its weight file (decode --model FILE)"
+        " install the crossband release that made it, or name its weight file"
+        f" (decode {option} FILE)"
     )

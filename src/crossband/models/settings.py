@@ -36,6 +36,8 @@ class CodecSettings:
     synthesis_deep_blocks: int = 2
     """Blocks at 1/16 resolution in each synthesis; weights of films have fewer, for the branches of
     the frame before need their room in the file."""
+    infrared_analysis_deep_blocks: int = 2
+    """Likewise in the infrared analysis."""
     entropy_width: int = 256
     """Features a position in the prior; with the rest about 2.5 kMAC a pixel, in float64."""
     channel_alignment: bool = True
@@ -64,7 +66,7 @@ class CodecSettings:
             eighth_channels=wide[mine],
             latent_channels=latents[mine],
             deep_channels=self.visible_deep_channels if visible else self.infrared_deep_channels,
-            analysis_deep_blocks=1 if visible else 2,
+            analysis_deep_blocks=1 if visible else self.infrared_analysis_deep_blocks,
             synthesis_deep_blocks=self.synthesis_deep_blocks,
             partner_eighth_channels=wide[other],
             partner_latent_channels=latents[other],

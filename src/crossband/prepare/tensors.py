@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -58,6 +58,17 @@ def geometry(raster: Raster) -> Geometry:
         raster.bit_depth,
         low,
         high,
+    )
+
+
+def widened(geometry: Geometry, before: Geometry) -> Geometry:
+    """The geometry of a picture whose range also holds that of the frame before.
+
+    So both frames of a film are stretched alike, whatever noise does to the lowest and highest
+    count.
+    """
+    return replace(
+        geometry, low=min(geometry.low, before.low), high=max(geometry.high, before.high)
     )
 
 

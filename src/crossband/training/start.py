@@ -27,7 +27,8 @@ from crossband.training.network import TrainableCodec, TrainablePicture
 
 SWITCHES = (
     *("channel_alignment", "spatial_alignment", "entropy_context"),
-    *("residual", "past", "random_start", "synthesis_deep_blocks"),
+    *("residual", "past", "random_start"),
+    *("synthesis_deep_blocks", "infrared_analysis_deep_blocks"),
 )
 """Settings in which weights and recipe may differ: which branches of the partner and of the frame
 before there are, what they see, how many blocks do without any, and how the training of the weights
