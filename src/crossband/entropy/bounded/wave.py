@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop that encoder and decoder share: wave by wave, integers only (docs/format.md §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from constriction import stream as coding
+
+from crossband.entropy.bounded.context import LEAN, NEIGHBOURS, REACH, Planes
+from crossband.entropy.bounded.distribution import BINS, WEIGHTS, Bins, Integers, bins_of
+from crossband.entropy.bounded.network import load_network
+from crossband.errors import CorruptStream
+
+_CENTRE = BINS // 2
+_LENGTH_BITS = 5
+_CHUNK_BITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All that the decoder of a plane is told beside its stream."""
+
+    height: int
+    width: int
+    top: int
+    """Values are 0 to this."""
+    bound: int
+    """Largest error of a value."""
+    origin: int
+    """What is above and to the left of the first value."""
+    noise: int
+    """Usual error of the linear prediction, in 1/16 of a value."""
+    coefficients: tuple[int, ...] = ()
+    """Weights of NEIGHBOURS in 1/4096; empty for all zero: the mean of the nearest four."""
+    levels: tuple[int, ...] = ()
+    """Index into WEIGHTS for every value; empty for equal weights."""
+
+    @property
+    def step(self) -> int:
+        """Values from one symbol to the next."""
+        return 2 * self.bound + 1
+
+
+def encode_plane(values: Integers, rules: Rules) -> bytes:
+    """The stream of a plane of values, (height, width)."""
+    writer = _Writer(values, rules)
+    _run(rules, writer)
+    return writer.finish()
+
+
+def decode_plane(stream: bytes, rules: Rules) -> Integers:
+    """The values that every decoder of the stream gets, (height, width).
+
+    Raises:
+        CorruptStream: bytes that no encoder writes.
+    """
+    return _run(rules, _Reader(stream))
+
+
+class _Coder(Protocol):
+    def code(self, rows: Integers, columns: Integers, bins: Bins) -> Integers:
+        """The steps of some pixels from their bins' centre."""
+
+
+def _run(rules: Rules, coder: _Coder) -> Integers:
+    network = load_network()
+    height, width = rules.height, rules.width
+    planes = Planes.empty(height, width, rules.origin, rules.noise)
+    coefficients = np.zeros(len(NEIGHBOURS), np.int64)
+    if rules.coefficients:
+        coefficients[:] = rules.coefficients
+    weights = np.array(WEIGHTS, np.int64)[list(rules.levels)] if rules.levels else None
+    for rows, columns in waves(height, width):
+        places = planes.places(rows, columns)
+        inputs = planes.look(places, coefficients, rules.noise, rules.top)
+        bins = bins_of(network.says(inputs, rules.top), rules.top, rules.step, weights)
+        steps = coder.code(rows, columns, bins)
+        values = (bins.centre + rules.step * steps).clip(0, rules.top)
+        planes.put(places, values, inputs.linear)
+        planes.put_borders(places, columns, width)
+    return planes.values.reshape(-1, planes.pitch)[REACH:, REACH:-REACH].copy()
+
+
+def waves(height: int, width: int) -> Iterator[tuple[Integers, Integers]]:
+    """Rows and columns of each wave, rows rising."""
+    for wave in range(width + LEAN * (height - 1)):
+        first = max(0, -((width - 1 - wave) // LEAN))
+        rows = np.arange(first, min(height - 1, wave // LEAN) + 1)
+        if len(rows):
+            yield rows, wave - LEAN * rows
+
+
+class _Writer:
+    """Chooses and codes the steps of a known plane."""
+
+    def __init__(self, values: Integers, rules: Rules) -> None:
+        self._values = values
+        self._rules = rules
+        self._coder = coding.queue.RangeEncoder()
+
+    def code(self, rows: Integers, columns: Integers, bins: Bins) -> Integers:
+        """The step to the nearest value of each pixel."""
+        bound, step = self._rules.bound, self._rules.step
+        steps: Integers = (self._values[rows, columns] - bins.centre + bound) // step
+        places = ((steps >> bins.low_bits) + _CENTRE).clip(0, BINS - 1)
+        self._coder.encode(places.astype(np.int32), _FAMILY, _shares(bins))
+        inside = (places > 0) & (places < BINS - 1)
+        fine = np.flatnonzero(inside & (bins.low_bits > 0))
+        if len(fine):
+            counts = 1 << bins.low_bits[fine]
+            parts = (steps[fine] & (counts - 1)).astype(np.int32)
+            self._coder.encode(parts, coding.model.Uniform(), counts.astype(np.int32))
+        for pixel in np.flatnonzero(~inside):
+            outermost = _outermost(int(places[pixel]), int(bins.low_bits[pixel]))
+            self._excess(abs(int(steps[pixel]) - outermost))
+        return steps
+
+    def _excess(self, excess: int) -> None:
+        left = (excess + 1).bit_length() - 1
+        self._uniform(left, 1 << _LENGTH_BITS)
+        while left:
+            width = min(left, _CHUNK_BITS)
+            left -= width
+            self._uniform((excess + 1) >> left & ((1 << width) - 1), 1 << width)
+
+    def _uniform(self, value: int, count: int) -> None:
+        self._coder.encode(np.array([value], np.int32), coding.model.Uniform(count))
+
+    def finish(self) -> bytes:
+        """Little-endian words without the zero bytes at their end."""
+        return bytes(self._coder.get_compressed().astype("<u4").tobytes()).rstrip(b"\0")
+
+
+class _Reader:
+    """Decodes the steps."""
+
+    def __init__(self, stream: bytes) -> None:
+        padded = stream + bytes(-len(stream) % 4)
+        self._coder = coding.queue.RangeDecoder(np.frombuffer(padded, "<u4").astype(np.uint32))
+
+    def code(self, rows: Integers, columns: Integers, bins: Bins) -> Integers:
+        """The next steps."""
+        places = self._take(_FAMILY, _shares(bins)).astype(np.int64)
+        steps = (places - _CENTRE) << bins.low_bits
+        inside = (places > 0) & (places < BINS - 1)
+        fine = np.flatnonzero(inside & (bins.low_bits > 0))
+        if len(fine):
+            counts = (1 << bins.low_bits[fine]).astype(np.int32)
+            steps[fine] += self._take(coding.model.Uniform(), counts)
+        for pixel in np.flatnonzero(~inside):
+            outermost = _outermost(int(places[pixel]), int(bins.low_bits[pixel]))
+            excess = self._excess()
+            steps[pixel] = outermost - excess if places[pixel] == 0 else outermost + excess
+        return steps
+
+    def _excess(self) -> int:
+        left = int(self._take(coding.model.Uniform(1 << _LENGTH_BITS), 1)[0])
+        if left > _LONGEST:
+            raise CorruptStream("the stream holds a step beyond 2^20; fetch the file again")
+        excess = 1
+        while left:
+            width = min(left, _CHUNK_BITS)
+            left -= width
+            part = int(self._take(coding.model.Uniform(1 << width), 1)[0])
+            excess = excess << width | part
+        return excess - 1
+
+    def _take(
+        self, model: coding.model.Model, parameters: npt.NDArray[np.generic] | int
+    ) -> npt.NDArray[np.int32]:
+        try:
+            symbols: npt.NDArray[np.int32] = self._coder.decode(model, parameters)
+        except AssertionError:  # the library's word for a point outside of every symbol
+            raise CorruptStream(
+                "the stream holds bytes that no encoder writes; fetch the file again"
+            ) from None
+        return symbols
+
+
+_LONGEST = 20
+"""Bits of an excess: values have 16, and bins of 62 steps are taken off."""
+_FAMILY = coding.model.Categorical(perfect=False)
+
+
+def _shares(bins: Bins) -> npt.NDArray[np.float64]:
+    """What makes the library use exactly these frequencies (see `entropy.coder`)."""
+    return (bins.frequencies - 1).astype(np.float64)
+
+
+def _outermost(place: int, low_bits: int) -> int:
+    """The step of an outer bin that is nearest to the centre."""
+    return ((1 - _CENTRE) << low_bits) - 1 if place == 0 else (BINS - 1 - _CENTRE) << low_bits
