@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,11 +15,115 @@ from crossband.entropy.bounded.context import (
     Planes,
     linear_prediction,
 )
-from crossband.entropy.bounded.distribution import UNIT, Integers
+from crossband.entropy.bounded.distribution import (
+    BINS,
+    FREQUENCY_BITS,
+    UNIT,
+    WEIGHTS,
+    Integers,
+    Spread,
+    bins_of,
+)
+from crossband.entropy.bounded.network import load_network
+from crossband.entropy.bounded.wave import Rules, weights_of
 
 SAMPLE = 50_000
 """Pixels that predictor weights are fitted on."""
-_CHUNK = 1 << 15
+WORTH_WEIGHTS = 4_096
+"""Pixels from which predictor weights, 62 bytes, are sent."""
+MAX_LEVELS = 4_096
+"""Values that may have a level each."""
+_FINE_OCTAVES = 3
+"""Beyond a spread of 8 values their own frequencies make no difference."""
+_EVEN = 11
+"""The level of weight 1."""
+_CHUNK = 1 << 14
+
+
+def fit(values: Integers, top: int, bound: int) -> Rules:
+    """The rules that code a plane of values, (height, width), in few bytes."""
+    height, width = values.shape
+    large = values.size >= WORTH_WEIGHTS
+    coefficients = fit_coefficients(values) if large else np.zeros(len(NEIGHBOURS), np.int64)
+    rules = Rules(
+        height=height,
+        width=width,
+        top=top,
+        bound=bound,
+        origin=int(values[0, 0]),
+        noise=noise_of(values, coefficients),
+        coefficients=tuple(coefficients.tolist()) if large else (),
+    )
+    if bound or not large or top > MAX_LEVELS - 1:
+        return rules
+    return replace(rules, levels=_fit_levels(values, rules))
+
+
+def estimate_bits(values: Integers, rules: Rules, sample: int = SAMPLE) -> float:
+    """About what a lossless plane takes beside its rules, from some of its pixels."""
+    places, says = _says(values, rules, sample)
+    weights = weights_of(rules.levels)
+    total = 0.0
+    for start in range(0, len(places), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        chosen = Spread(*(each[part] for each in says))
+        bins = bins_of(chosen, rules.top, rules.step, weights)
+        wanted = values.ravel()[places[part]] - bins.centre
+        bin_ = ((wanted >> bins.low_bits) + BINS // 2).clip(0, BINS - 1)
+        share = np.take_along_axis(bins.frequencies, bin_[:, None], 1)[:, 0]
+        total += float((FREQUENCY_BITS - np.log2(share) + bins.low_bits).sum())
+    return total * values.size / len(places)
+
+
+def _fit_levels(values: Integers, rules: Rules) -> tuple[int, ...]:
+    """Levels of the values where cameras prefer some to others; empty where it does not pay.
+
+    A picture that was stretched or converted has values that occur twice as often as their
+    neighbours, or never. Each weight is what occurs over what the distributions expect.
+    """
+    places, says = _says(values, rules, SAMPLE)
+    if np.median(says.spread) >= 16 * _FINE_OCTAVES:
+        return ()
+    there = np.bincount(values.ravel(), minlength=rules.top + 1)
+    wanted = values.ravel()[places]
+    occurs = np.bincount(wanted, minlength=rules.top + 1)
+    factor = np.ones(rules.top + 1)
+    levels = np.full(rules.top + 1, _EVEN)
+    for _ in range(4):
+        expected = np.zeros(rules.top + 1)
+        weights = weights_of(levels)
+        for start in range(0, len(places), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            bins = bins_of(Spread(*(each[part] for each in says)), rules.top, 1, weights)
+            around = bins.centre[:, None] + np.arange(-BINS // 2 + 1, BINS // 2 - 1)
+            chance = bins.frequencies[:, 1:-1] / 2.0**FREQUENCY_BITS
+            inside = (around >= 0) & (around <= rules.top) & (bins.low_bits == 0)[:, None]
+            expected += np.bincount(around[inside], chance[inside], rules.top + 1)
+        factor *= (occurs + 0.5) / (expected + 0.5)
+        levels = np.rint(_EVEN + 2 * np.log2(factor)).clip(1, len(WEIGHTS) - 1).astype(np.int64)
+        levels[there == 0] = 0
+    chosen = tuple(levels.tolist())
+    gain = estimate_bits(values, rules) - estimate_bits(values, replace(rules, levels=chosen))
+    return chosen if gain > 4 * len(levels) + 64 else ()
+
+
+def _says(values: Integers, rules: Rules, sample: int) -> tuple[Integers, Spread]:
+    """Numbers of some pixels of a known picture, and what the network says of them."""
+    coefficients = np.zeros(len(NEIGHBOURS), np.int64)
+    if rules.coefficients:
+        coefficients[:] = rules.coefficients
+    planes = known_planes(values, coefficients, rules.noise, rules.top)
+    places = _places(planes, values.shape)
+    count = len(places)
+    numbers = np.arange(count)
+    if count > sample:
+        numbers = np.sort(np.random.default_rng(0).choice(count, sample, replace=False))
+    parts = []
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = places[numbers[start : start + _CHUNK]]
+        inputs = planes.look(chunk, coefficients, rules.noise, rules.top)
+        parts.append(load_network().says(inputs, rules.top))
+    return numbers, Spread(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 def fit_coefficients(values: Integers) -> Integers:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,7 +74,7 @@ def _run(rules: Rules, coder: _Coder) -> Integers:
     coefficients = np.zeros(len(NEIGHBOURS), np.int64)
     if rules.coefficients:
         coefficients[:] = rules.coefficients
-    weights = np.array(WEIGHTS, np.int64)[list(rules.levels)] if rules.levels else None
+    weights = weights_of(rules.levels)
     for rows, columns in waves(height, width):
         places = planes.places(rows, columns)
         inputs = planes.look(places, coefficients, rules.noise, rules.top)
@@ -84,6 +84,11 @@ def _run(rules: Rules, coder: _Coder) -> Integers:
         planes.put(places, values, inputs.linear)
         planes.put_borders(places, columns, width)
     return planes.values.reshape(-1, planes.pitch)[REACH:, REACH:-REACH].copy()
+
+
+def weights_of(levels: Sequence[int] | Integers) -> Integers | None:
+    """A factor for every value; None where there are no levels."""
+    return np.array(WEIGHTS, np.int64)[np.asarray(levels)] if len(levels) else None
 
 
 def waves(height: int, width: int) -> Iterator[tuple[Integers, Integers]]:
