@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from crc32c import crc32c
 
 from crossband.container import BoundedRecord, least_stream_bytes
@@ -79,11 +80,12 @@ def decode_bounded(record: BoundedRecord) -> Raster:
             f"the infrared picture decodes to other samples: checksum {checksum:#010x}, expected"
             f" {record.samples_crc:#010x}; fetch the file again"
         )
-    kind = np.uint8 if record.sample_bytes == 1 else np.uint16
-    return Raster(samples.astype(kind), record.bit_depth)
+    return Raster(
+        samples.astype(np.uint8) if record.sample_bytes == 1 else samples, record.bit_depth
+    )
 
 
-def _samples(record: BoundedRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+def _samples(record: BoundedRecord) -> npt.NDArray[np.uint16]:
     if record.top == 0:
         return np.full((record.height, record.width), record.low, np.uint16)
     rules = Rules(
@@ -99,5 +101,5 @@ def _samples(record: BoundedRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.u
     return (record.low + record.step * decode_plane(record.stream, rules)).astype(np.uint16)
 
 
-def _checksum(samples: np.ndarray[tuple[int, ...], np.dtype[np.uint16]]) -> int:
+def _checksum(samples: npt.NDArray[np.uint16]) -> int:
     return int(crc32c(samples.astype("<u2").tobytes()))

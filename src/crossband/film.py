@@ -24,6 +24,7 @@ from crossband.container import (
     FrameRecord,
     IndexEntry,
     PairFile,
+    PictureRecord,
     StoredFrame,
     pack,
     read_frame,
@@ -156,7 +157,8 @@ class Writer:
             self._writer = self._start(coded.weights_id)
         before = self._writer.size_bytes
         try:
-            self._writer.write(FrameRecord(at_us, coded.records))
+            pictures = tuple(each for each in coded.records if isinstance(each, PictureRecord))
+            self._writer.write(FrameRecord(at_us, pictures))
         except BaseException as error:
             # Ctrl-C too: what is whole stays, what is not goes.
             self._break_off(before)

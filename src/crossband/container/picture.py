@@ -141,7 +141,9 @@ def pack_picture(picture: PictureRecord, before: PictureRecord | BoundedRecord |
     return pack_fields(picture, before) + picture.stream
 
 
-def unpack_picture(payload: memoryview, before: PictureRecord | BoundedRecord | None) -> PictureRecord:
+def unpack_picture(
+    payload: memoryview, before: PictureRecord | BoundedRecord | None
+) -> PictureRecord:
     """The picture in the payload of a picture record.
 
     Raises:

@@ -24,13 +24,26 @@ NEIGHBOURS = (
     *((-4, -1), (-4, 0), (-4, 1)),
 )
 """Rows down and columns right of the pixel; the first four make its local mean."""
-ERRORS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, 2), (-2, -1), (-2, 1), (-1, -2))
+ERRORS = (
+    (0, -1),
+    (-1, 0),
+    (-1, -1),
+    (-1, 1),
+    (0, -2),
+    (-2, 0),
+    (-1, 2),
+    (-2, -1),
+    (-2, 1),
+    (-1, -2),
+)
 ENERGIES = ((0, -3), (0, -2), (0, -1), (-1, 0), (-1, 1), (-1, 2))
 COEFFICIENT_BITS = 12
 """Predictor weights are in 1/4096."""
 INPUTS = len(NEIGHBOURS) + len(ERRORS) + 8
 INPUT_UNIT = 256
 _INPUT_END = 2047
+_NOISE_END = 9 * INPUT_UNIT
+"""Above 32 values of noise a picture looks alike at any scale."""
 _NEAR = 10
 """Neighbours, the first of the list, whose spread says how busy the place is."""
 
@@ -86,9 +99,7 @@ class Planes:
         mean = around[:, :4].sum(1)
         return 4 * around - mean[:, None], mean
 
-    def look(
-        self, places: Integers, coefficients: Integers, noise: int, top: int
-    ) -> Inputs:
+    def look(self, places: Integers, coefficients: Integers, noise: int, top: int) -> Inputs:
         """The context of pixels that everything before is decoded of.
 
         Args:
@@ -103,7 +114,7 @@ class Planes:
         busy = np.abs(apart[:, :_NEAR]).sum(1)
         near = np.abs(errors).sum(1)
         wide = self.energies[places[:, None] + self._offsets(ENERGIES)].sum(1)
-        scale = ((19 * near + (11 * wide >> 3) + 5 * busy + 26 * noise) >> 8) + 1
+        scale = ((19 * near + (11 * wide >> 3) + 5 * busy + 2 * noise) >> 8) + 1
         signed = np.concatenate(
             [
                 4 * INPUT_UNIT * apart,
@@ -121,7 +132,7 @@ class Planes:
                 log2(1 + wide // 48) - scale_log,
                 log2(1 + near // 10) - scale_log,
                 scale_log - noise_log,
-                np.full_like(scale_log, int(noise_log[0]) >> 2),
+                np.full_like(scale_log, min(int(noise_log[0]), _NOISE_END) >> 2),
             ],
             axis=1,
         )
@@ -157,7 +168,9 @@ class Planes:
         return np.array([row * self.pitch + column for row, column in places], np.int64)
 
 
-def linear_prediction(apart: Integers, mean: Integers, coefficients: Integers, top: int) -> Integers:
+def linear_prediction(
+    apart: Integers, mean: Integers, coefficients: Integers, top: int
+) -> Integers:
     """The linear prediction in 1/16 of a value."""
     linear = 4 * mean + ((apart @ coefficients) >> (COEFFICIENT_BITS - 2))
     return linear.clip(0, UNIT * top)

@@ -96,7 +96,8 @@ def _inverse_spreads() -> Integers:
 def log2(number: Integers) -> Integers:
     """About 256 log2 of integers from 1 on: straight between powers of two, exact anywhere."""
     fraction, exponent = np.frexp(number.astype(np.float64))
-    return np.floor(fraction * 512).astype(np.int64) + (exponent.astype(np.int64) - 2) * 256
+    straight: Integers = np.floor(fraction * 512).astype(np.int64)
+    return straight + (exponent.astype(np.int64) - 2) * 256
 
 
 class Spread(NamedTuple):

@@ -113,7 +113,7 @@ def _says(values: Integers, rules: Rules, sample: int) -> tuple[Integers, Spread
     if rules.coefficients:
         coefficients[:] = rules.coefficients
     planes = known_planes(values, coefficients, rules.noise, rules.top)
-    places = _places(planes, values.shape)
+    places = all_places(planes, values.shape)
     count = len(places)
     numbers = np.arange(count)
     if count > sample:
@@ -129,7 +129,7 @@ def _says(values: Integers, rules: Rules, sample: int) -> tuple[Integers, Spread
 def fit_coefficients(values: Integers) -> Integers:
     """Weights of NEIGHBOURS in 1/4096 that predict the picture best where it is smooth."""
     planes = known_values(values)
-    places = _places(planes, values.shape)
+    places = all_places(planes, values.shape)
     chosen = places if len(places) <= SAMPLE else _spread_out(places)
     apart, mean = planes.around(chosen)
     inputs = apart.astype(np.float64)
@@ -149,7 +149,7 @@ def fit_coefficients(values: Integers) -> Integers:
 def noise_of(values: Integers, coefficients: Integers) -> int:
     """The usual error of the linear prediction in 1/16, from 1 on."""
     planes = known_values(values)
-    places = _places(planes, values.shape)
+    places = all_places(planes, values.shape)
     chosen = places if len(places) <= SAMPLE else _spread_out(places)
     linear = linear_prediction(*planes.around(chosen), coefficients, int(values.max()))
     return max(1, round(float(np.abs(UNIT * planes.values[chosen] - linear).mean())))
@@ -159,7 +159,7 @@ def known_planes(values: Integers, coefficients: Integers, noise: int, top: int)
     """The planes as they are after the last pixel, of a picture that is known already."""
     height, width = values.shape
     planes = known_values(values, noise)
-    places = _places(planes, values.shape)
+    places = all_places(planes, values.shape)
     for start in range(0, len(places), _CHUNK):
         chunk = places[start : start + _CHUNK]
         linear = linear_prediction(*planes.around(chunk), coefficients, top)
@@ -190,7 +190,8 @@ def known_values(values: Integers, noise: int = 0) -> Planes:
     return planes
 
 
-def _places(planes: Planes, shape: tuple[int, ...]) -> Integers:
+def all_places(planes: Planes, shape: tuple[int, ...]) -> Integers:
+    """Where every pixel is in the planes, row by row."""
     rows, columns = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
     return planes.places(rows, columns)
 
