@@ -35,7 +35,7 @@ _PRECISION = 96
 
 
 @lru_cache(maxsize=1)
-def _cumulatives() -> Integers:
+def cumulatives() -> Integers:
     """(shapes, 2 * 3072 + 1): share of 2^20 below z / 256 spreads.
 
     Fixed point of 96 bits: the normal density by g(z + 1) = g(z) r(z), r(z + 1) = r(z) q with
@@ -144,7 +144,7 @@ def bins_of(says: Spread, top: int, step: int, weights: Integers | None) -> Bins
     octave, part = says.spread >> 4, says.spread & 15
     distance = (edges - says.mean[:, None]) * _inverse_spreads()[part][:, None]
     place = (distance >> (octave + 12)[:, None]).clip(-_Z_END, _Z_END) + _Z_END
-    mass = np.diff(_cumulatives()[says.shape[:, None], place], axis=1)
+    mass = np.diff(cumulatives()[says.shape[:, None], place], axis=1)
     if weights is not None:
         values = centre[:, None] + np.arange(-_CENTRE, BINS - _CENTRE)
         factor = weights[values.clip(0, top)]
