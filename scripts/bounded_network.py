@@ -27,9 +27,11 @@ from crossband.entropy.bounded.distribution import Integers, log2
 from crossband.entropy.bounded.fit import all_places, fit_coefficients, known_planes, noise_of
 from crossband.entropy.fixed_point import quantize_weights
 
-SETS = (("thermal16", 99, 25_000), ("flir16", 99, 25_000), ("roadscene", 8, 10_000),
-        ("msrs", 4, 10_000), ("tno", 4, 10_000), ("llvip", 2, 10_000), ("vifb", 3, 10_000))  # fmt: skip
+SETS = (("thermal16", 99, 12_000), ("flir16", 99, 12_000), ("roadscene", 6, 6_000),
+        ("msrs", 3, 6_000), ("tno", 4, 6_000), ("llvip", 1, 6_000), ("vifb", 2, 6_000))  # fmt: skip
 """Data set, pictures of its training split at most, pixels of each."""
+BAND = 96
+"""Rows taken of a picture, from its middle."""
 HIDDEN = 48
 BATCH = 2048
 TARGET = Path(__file__).resolve().parents[1] / "src/crossband/entropy/bounded/network.npz"
@@ -45,7 +47,8 @@ def pictures(root: Path) -> Iterator[tuple[Integers, int]]:
             with Image.open(root / row["ir_path"]) as image:
                 grey = image if image.mode.startswith("I") else image.convert("L")
                 samples = np.asarray(grey).astype(np.int64)
-            samples -= samples.min()
+            middle = max(0, (len(samples) - BAND) // 2)
+            samples = samples[middle : middle + BAND] - samples.min()
             yield samples // max(1, int(np.gcd.reduce(samples.ravel()))), count
 
 
@@ -61,7 +64,8 @@ def variants(
         yield wide, wide
     if number % 8 == 1:  # enlarged by an interpolation
         size = (values.shape[1] * 3 // 2, values.shape[0] * 3 // 2)
-        image = Image.fromarray((values * 16).astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
+        image = Image.fromarray((values * 16).astype(np.float32))
+        image = image.resize(size, Image.Resampling.BICUBIC)
         large = np.rint(np.asarray(image)).astype(np.int64).clip(0)
         yield large, large
     if number % 2 == 0:
@@ -106,8 +110,8 @@ def bits(error: Tensor, spread: Tensor, shape: Tensor) -> Tensor:
     return -torch.log2((1 - share) * normal + share * logistic + 3e-7)
 
 
-def train(pixels: dict[str, Tensor], steps: int) -> nn.Sequential:
-    """A float network that `export` rounds."""
+def train(pixels: dict[str, Tensor], steps: int, target: Path) -> None:
+    """Trains a float network and writes it, rounded, every 200 steps."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Linear(INPUTS, HIDDEN), nn.LeakyReLU(0.125),
@@ -138,8 +142,8 @@ def train(pixels: dict[str, Tensor], steps: int) -> nn.Sequential:
         total += loss.item()
         if step % 200 == 199:
             print(f"step {step + 1}: {total / 200:.4f} bits", file=sys.stderr, flush=True)
+            export(network, target)
             total = 0.0
-    return network
 
 
 def export(network: nn.Sequential, target: Path) -> None:
@@ -159,11 +163,11 @@ def main() -> None:
     """Trains and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("-o", "--output", type=Path, default=TARGET)
     given = parser.parse_args()
     torch.set_num_threads(1)  # small layers: more threads only wait for each other
-    export(train(training_pixels(given.data), given.steps), given.output)
+    train(training_pixels(given.data), given.steps, given.output)
 
 
 if __name__ == "__main__":

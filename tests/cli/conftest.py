@@ -60,7 +60,13 @@ class StoringCodec:
     """Stands where a codec stands and stores samples; quality is only written down."""
 
     def encode(
-        self, pair: Pair, *, quality: float = 50, order: str = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        quality: float = 50,
+        order: str = "infrared-first",
+        effort: int = 5,
+        max_error: int | None = None,
     ) -> bytes:
         modalities = [Modality.INFRARED, Modality.VISIBLE]
         if order == "visible-first":
