@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the network of bounded infrared pictures: `python scripts/bounded_network.py --data DIR`.
 
-Pixels of training pictures, what the decoder would see of each, and where the picture really is; the
-loss is bits under the same distributions. Pictures are also taken stretched and saturated, enlarged,
+Pixels of training pictures: what the decoder would see of each, and its value; the loss is bits
+under the distributions of the format. Pictures are also taken stretched and saturated, enlarged,
 and with the errors of a bound, so that no such picture is new to the network.
 """
 
@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from crossband.entropy.bounded.context import INPUTS, UNIT, Inputs
 from crossband.entropy.bounded.distribution import Integers, log2
-from crossband.entropy.bounded.fit import all_places, fit_coefficients, known_planes, noise_of
+from crossband.entropy.bounded.fit import fit_coefficients, noise_of
+from crossband.entropy.bounded.known import all_places, known_planes
 from crossband.entropy.fixed_point import quantize_weights
 
 SETS = (("thermal16", 99, 12_000), ("flir16", 99, 12_000), ("roadscene", 6, 6_000),
@@ -86,7 +87,9 @@ def training_pixels(root: Path) -> dict[str, Tensor]:
             planes = known_planes(seen, coefficients, noise, top)
             pixels = min(values.size, count if turn == 0 else count // 3)
             numbers = chance.choice(values.size, pixels, replace=False)
-            inputs = planes.look(all_places(planes, values.shape)[numbers], coefficients, noise, top)
+            inputs = planes.look(
+                all_places(planes, values.shape)[numbers], coefficients, noise, top
+            )
             parts.append((inputs, UNIT * values.ravel()[numbers] - inputs.linear))
         print(f"picture {number}", file=sys.stderr)
     scale = np.concatenate([inputs.scale for inputs, _ in parts])

@@ -3,9 +3,9 @@
 
     python scripts/lossless.py --data DIR -o results/lossless.jsonl
 
-One line a picture and bound. Crossband's bytes are those of a file that a fresh process decoded, with
-another number of threads; the largest error is of what that process gave. JPEG XL has no bound of its
-own: it codes samples that were rounded to multiples of 2 N + 1 counts, lossless, effort 7.
+One line a picture and bound. Crossband's bytes are those of a file that a fresh process decoded,
+with another number of threads; the largest error is of what that process gave. JPEG XL has no bound
+of its own: it codes samples that were rounded to multiples of 2 N + 1 counts, lossless, effort 7.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-sys.path.insert(0, str(SOURCE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from crossband.bounded import encode_bounded
 from crossband.container import PairFile, pack
 from crossband.pair import Raster
 
+SOURCE = Path(__file__).resolve().parents[1] / "src"
 BOUNDS = (0, 1, 2, 4, 8, 16)
 SETS = {"thermal16": 99, "flir16": 99, "roadscene": 2, "msrs": 2}
 """Data sets and how many test pictures of each at most."""

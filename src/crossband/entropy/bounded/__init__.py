@@ -9,5 +9,6 @@ A wave is every pixel (y, x) of one x + 3 y: all that it is predicted from is al
     network       the shipped integer network: a better mean, a spread, a shape
     distribution  integer frequencies of a pixel's symbol
     wave          the loop that encoder and decoder share
+    known         context of a picture that the encoder knows whole
     fit           encoders: predictor weights and value weights of a picture
 """

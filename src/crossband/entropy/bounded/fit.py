@@ -8,13 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from crossband.entropy.bounded.context import (
-    COEFFICIENT_BITS,
-    NEIGHBOURS,
-    REACH,
-    Planes,
-    linear_prediction,
-)
+from crossband.entropy.bounded.context import COEFFICIENT_BITS, NEIGHBOURS, linear_prediction
 from crossband.entropy.bounded.distribution import (
     BINS,
     FREQUENCY_BITS,
@@ -24,6 +18,7 @@ from crossband.entropy.bounded.distribution import (
     Spread,
     bins_of,
 )
+from crossband.entropy.bounded.known import all_places, known_planes, known_values
 from crossband.entropy.bounded.network import load_network
 from crossband.entropy.bounded.wave import Rules, weights_of
 
@@ -109,10 +104,7 @@ def _fit_levels(values: Integers, rules: Rules) -> tuple[int, ...]:
 
 def _says(values: Integers, rules: Rules, sample: int) -> tuple[Integers, Spread]:
     """Numbers of some pixels of a known picture, and what the network says of them."""
-    coefficients = np.zeros(len(NEIGHBOURS), np.int64)
-    if rules.coefficients:
-        coefficients[:] = rules.coefficients
-    planes = known_planes(values, coefficients, rules.noise, rules.top)
+    planes = known_planes(values, rules.weights, rules.noise, rules.top)
     places = all_places(planes, values.shape)
     count = len(places)
     numbers = np.arange(count)
@@ -121,7 +113,7 @@ def _says(values: Integers, rules: Rules, sample: int) -> tuple[Integers, Spread
     parts = []
     for start in range(0, len(numbers), _CHUNK):
         chunk = places[numbers[start : start + _CHUNK]]
-        inputs = planes.look(chunk, coefficients, rules.noise, rules.top)
+        inputs = planes.look(chunk, rules.weights, rules.noise, rules.top)
         parts.append(load_network().says(inputs, rules.top))
     return numbers, Spread(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
@@ -153,47 +145,6 @@ def noise_of(values: Integers, coefficients: Integers) -> int:
     chosen = places if len(places) <= SAMPLE else _spread_out(places)
     linear = linear_prediction(*planes.around(chosen), coefficients, int(values.max()))
     return max(1, round(float(np.abs(UNIT * planes.values[chosen] - linear).mean())))
-
-
-def known_planes(values: Integers, coefficients: Integers, noise: int, top: int) -> Planes:
-    """The planes as they are after the last pixel, of a picture that is known already."""
-    height, width = values.shape
-    planes = known_values(values, noise)
-    places = all_places(planes, values.shape)
-    for start in range(0, len(places), _CHUNK):
-        chunk = places[start : start + _CHUNK]
-        linear = linear_prediction(*planes.around(chunk), coefficients, top)
-        planes.errors[chunk] = UNIT * planes.values[chunk] - linear
-    grid = places.reshape(height, width)
-    for row in grid:
-        for plane, errors in (
-            (planes.energies, np.abs(planes.errors[row])),
-            (planes.columns, planes.errors[row]),
-        ):
-            old = plane[row - planes.pitch]
-            plane[row] = old - (old >> 3) + errors
-        planes.put_borders(row, np.arange(width), width)
-    for column in grid.T:
-        old = planes.rows[column - 1]
-        planes.rows[column] = old - (old >> 3) + planes.errors[column]
-    return planes
-
-
-def known_values(values: Integers, noise: int = 0) -> Planes:
-    """Planes with all values and borders, and nothing else yet."""
-    height, width = values.shape
-    planes = Planes.empty(height, width, int(values[0, 0]), noise)
-    grid = planes.values.reshape(-1, planes.pitch)
-    grid[REACH:, REACH:-REACH] = values
-    grid[REACH:, -REACH:] = values[:, -1:]
-    grid[REACH + 1 :, :REACH] = values[:-1, :1]
-    return planes
-
-
-def all_places(planes: Planes, shape: tuple[int, ...]) -> Integers:
-    """Where every pixel is in the planes, row by row."""
-    rows, columns = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
-    return planes.places(rows, columns)
 
 
 def _spread_out(places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

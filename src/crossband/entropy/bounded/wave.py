@@ -13,12 +13,16 @@ from constriction import stream as coding
 
 from crossband.entropy.bounded.context import LEAN, NEIGHBOURS, REACH, Planes
 from crossband.entropy.bounded.distribution import BINS, WEIGHTS, Bins, Integers, bins_of
+from crossband.entropy.bounded.known import known_planes
 from crossband.entropy.bounded.network import load_network
 from crossband.errors import CorruptStream
 
 _CENTRE = BINS // 2
 _LENGTH_BITS = 5
 _CHUNK_BITS = 16
+_TOGETHER = 1 << 13
+"""Pixels that an encoder looks at together."""
+_NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class Rules:
     """Index into WEIGHTS for every value; empty for equal weights."""
 
     @property
+    def weights(self) -> Integers:
+        """`coefficients`, zeros where there are none."""
+        return np.array(self.coefficients or (0,) * len(NEIGHBOURS), np.int64)
+
+    @property
     def step(self) -> int:
         """Values from one symbol to the next."""
         return 2 * self.bound + 1
@@ -49,7 +58,10 @@ class Rules:
 def encode_plane(values: Integers, rules: Rules) -> bytes:
     """The stream of a plane of values, (height, width)."""
     writer = _Writer(values, rules)
-    _run(rules, writer)
+    if rules.bound:  # what a pixel is predicted from is known only when all before it is coded
+        _run(rules, writer)
+    else:
+        _run_known(values, rules, writer)
     return writer.finish()
 
 
@@ -71,19 +83,37 @@ def _run(rules: Rules, coder: _Coder) -> Integers:
     network = load_network()
     height, width = rules.height, rules.width
     planes = Planes.empty(height, width, rules.origin, rules.noise)
-    coefficients = np.zeros(len(NEIGHBOURS), np.int64)
-    if rules.coefficients:
-        coefficients[:] = rules.coefficients
     weights = weights_of(rules.levels)
     for rows, columns in waves(height, width):
         places = planes.places(rows, columns)
-        inputs = planes.look(places, coefficients, rules.noise, rules.top)
+        inputs = planes.look(places, rules.weights, rules.noise, rules.top)
         bins = bins_of(network.says(inputs, rules.top), rules.top, rules.step, weights)
         steps = coder.code(rows, columns, bins)
         values = (bins.centre + rules.step * steps).clip(0, rules.top)
         planes.put(places, values, inputs.linear)
         planes.put_borders(places, columns, width)
     return planes.values.reshape(-1, planes.pitch)[REACH:, REACH:-REACH].copy()
+
+
+def _run_known(values: Integers, rules: Rules, coder: _Coder) -> None:
+    """The same for a lossless plane, many waves at a time."""
+    planes = known_planes(values, rules.weights, rules.noise, rules.top)
+    network, weights = load_network(), weights_of(rules.levels)
+    waiting: list[tuple[Integers, Integers]] = []
+    for rows, columns in (*waves(rules.height, rules.width), (_NOTHING, _NOTHING)):
+        waiting.append((rows, columns))
+        if len(rows) and sum(len(each) for each, _ in waiting) < _TOGETHER:
+            continue
+        places = np.concatenate([planes.places(*each) for each in waiting])
+        inputs = planes.look(places, rules.weights, rules.noise, rules.top)
+        bins = bins_of(network.says(inputs, rules.top), rules.top, rules.step, weights)
+        start = 0
+        for wave in waiting:
+            part = slice(start, start + len(wave[0]))
+            if len(wave[0]):
+                coder.code(*wave, Bins(*(each[part] for each in bins)))
+            start = part.stop
+        waiting = []
 
 
 def weights_of(levels: Sequence[int] | Integers) -> Integers | None:
