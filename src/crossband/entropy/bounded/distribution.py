@@ -17,7 +17,17 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 
 BINS = 64
-"""Bin 0 is all below, bin 63 all above; between them 62 bins of 2^`low_bits` steps each."""
+"""Bin 0 is all below, bin 63 all above; between them 62 bins, wider towards the ends."""
+CENTRE = 32
+"""The bin that starts at step 0."""
+_HALF = np.repeat([1, 2, 4, 8, 16], [20, 4, 3, 2, 2])
+_RISING = np.concatenate([[0], np.cumsum(_HALF)])
+STARTS: Integers = np.concatenate([-_RISING[:0:-1], _RISING])
+"""First unit of bins 1 to 63; a unit is 2^`unit_bits` steps. One unit each up to 20, 88 in all."""
+WIDTH_BITS: Integers = np.concatenate([[0], np.log2(_HALF[::-1]), np.log2(_HALF), [0]]).astype(int)
+"""log2 of each bin's units."""
+SINGLE = np.flatnonzero(WIDTH_BITS == 0)[1:-1]
+"""Bins of one unit."""
 FREQUENCY_BITS = 24
 UNIT = 16
 """Means are in 1/16 of a value."""
@@ -27,7 +37,6 @@ SPREAD_LOW, SPREAD_HIGH = -64, 224
 """Spreads are 2^(index / 16) values: 1/16 to 16,384."""
 WEIGHTS = (0, *(isqrt(256 * 256 * 2**level // 2**11) for level in range(1, 16)))
 """Weight of a value by its level, in 1/256: half an octave a level, 256 at level 11; 0 is never."""
-_CENTRE = BINS // 2
 _Z_UNIT = 256
 _Z_END = 12 * _Z_UNIT
 _MASS = 1 << 20
@@ -116,8 +125,8 @@ class Bins(NamedTuple):
 
     centre: Integers
     """(pixels,): the value of step 0."""
-    low_bits: Integers
-    """(pixels,): a bin has 2^this steps, coded apart with equal shares."""
+    unit_bits: Integers
+    """(pixels,): a unit of the bins has 2^this steps; all steps of a bin are equally likely."""
     frequencies: Integers
     """(pixels, 64), each at least 1, adding up to 2^24."""
 
@@ -133,8 +142,8 @@ def bins_of(says: Spread, top: int, step: int, weights: Integers | None) -> Bins
     """
     centre = (says.mean + UNIT // 2) // UNIT
     step_log = int(log2(np.array([step]))[0]) >> 4
-    low_bits = np.maximum(0, (says.spread - step_log - 24) >> 4)
-    starts = np.arange(1 - _CENTRE, BINS - _CENTRE)[None, :] << low_bits[:, None]
+    unit_bits = np.maximum(0, (says.spread - step_log - 24) >> 4)
+    starts = STARTS[None, :] << unit_bits[:, None]
     edges = UNIT * centre[:, None] + (2 * starts - 1) * (UNIT // 2 * step)
     ends = np.array([-UNIT // 2, UNIT * top + UNIT // 2])
     size = len(centre)
@@ -146,11 +155,17 @@ def bins_of(says: Spread, top: int, step: int, weights: Integers | None) -> Bins
     place = (distance >> (octave + 12)[:, None]).clip(-_Z_END, _Z_END) + _Z_END
     mass = np.diff(cumulatives()[says.shape[:, None], place], axis=1)
     if weights is not None:
-        values = centre[:, None] + np.arange(-_CENTRE, BINS - _CENTRE)
-        factor = weights[values.clip(0, top)]
-        factor[:, 0] = factor[:, -1] = 256
-        mass = np.where(low_bits[:, None] == 0, mass * factor, mass)
+        values = centre[:, None] + STARTS[SINGLE - 1]
+        factor = np.full_like(mass, 256)
+        factor[:, SINGLE] = weights[values.clip(0, top)]
+        mass = np.where(unit_bits[:, None] == 0, mass * factor, mass)
     total = np.maximum(1, mass.sum(1, keepdims=True))
     frequencies = 1 + mass * ((1 << FREQUENCY_BITS) - BINS) // total
-    frequencies[:, _CENTRE] += (1 << FREQUENCY_BITS) - frequencies.sum(1)
-    return Bins(centre, low_bits, frequencies)
+    frequencies[:, CENTRE] += (1 << FREQUENCY_BITS) - frequencies.sum(1)
+    return Bins(centre, unit_bits, frequencies)
+
+
+def place_of(steps: Integers, bins: Bins) -> Integers:
+    """The bin that each pixel's step lies in."""
+    places: Integers = np.searchsorted(STARTS, steps >> bins.unit_bits, side="right")
+    return places

@@ -10,13 +10,16 @@ import numpy.typing as npt
 
 from crossband.entropy.bounded.context import COEFFICIENT_BITS, NEIGHBOURS, linear_prediction
 from crossband.entropy.bounded.distribution import (
-    BINS,
     FREQUENCY_BITS,
+    SINGLE,
+    STARTS,
     UNIT,
     WEIGHTS,
+    WIDTH_BITS,
     Integers,
     Spread,
     bins_of,
+    place_of,
 )
 from crossband.entropy.bounded.known import all_places, known_planes, known_values
 from crossband.entropy.bounded.network import load_network
@@ -64,9 +67,10 @@ def estimate_bits(values: Integers, rules: Rules, sample: int = SAMPLE) -> float
         chosen = Spread(*(each[part] for each in says))
         bins = bins_of(chosen, rules.top, rules.step, weights)
         wanted = values.ravel()[places[part]] - bins.centre
-        bin_ = ((wanted >> bins.low_bits) + BINS // 2).clip(0, BINS - 1)
+        bin_ = place_of(wanted, bins)
         share = np.take_along_axis(bins.frequencies, bin_[:, None], 1)[:, 0]
-        total += float((FREQUENCY_BITS - np.log2(share) + bins.low_bits).sum())
+        low_bits = bins.unit_bits + WIDTH_BITS[bin_]
+        total += float((FREQUENCY_BITS - np.log2(share) + low_bits).sum())
     return total * values.size / len(places)
 
 
@@ -90,9 +94,9 @@ def _fit_levels(values: Integers, rules: Rules) -> tuple[int, ...]:
         for start in range(0, len(places), _CHUNK):
             part = slice(start, start + _CHUNK)
             bins = bins_of(Spread(*(each[part] for each in says)), rules.top, 1, weights)
-            around = bins.centre[:, None] + np.arange(-BINS // 2 + 1, BINS // 2 - 1)
-            chance = bins.frequencies[:, 1:-1] / 2.0**FREQUENCY_BITS
-            inside = (around >= 0) & (around <= rules.top) & (bins.low_bits == 0)[:, None]
+            around = bins.centre[:, None] + STARTS[SINGLE - 1]
+            chance = bins.frequencies[:, SINGLE] / 2.0**FREQUENCY_BITS
+            inside = (around >= 0) & (around <= rules.top) & (bins.unit_bits == 0)[:, None]
             expected += np.bincount(around[inside], chance[inside], rules.top + 1)
         factor *= (occurs + 0.5) / (expected + 0.5)
         levels = np.rint(_EVEN + 2 * np.log2(factor)).clip(1, len(WEIGHTS) - 1).astype(np.int64)

@@ -12,12 +12,20 @@ import numpy.typing as npt
 from constriction import stream as coding
 
 from crossband.entropy.bounded.context import LEAN, NEIGHBOURS, REACH, Planes
-from crossband.entropy.bounded.distribution import BINS, WEIGHTS, Bins, Integers, bins_of
+from crossband.entropy.bounded.distribution import (
+    BINS,
+    STARTS,
+    WEIGHTS,
+    WIDTH_BITS,
+    Bins,
+    Integers,
+    bins_of,
+    place_of,
+)
 from crossband.entropy.bounded.known import known_planes
 from crossband.entropy.bounded.network import load_network
 from crossband.errors import CorruptStream
 
-_CENTRE = BINS // 2
 _LENGTH_BITS = 5
 _CHUNK_BITS = 16
 _TOGETHER = 1 << 13
@@ -142,17 +150,17 @@ class _Writer:
         """The step to the nearest value of each pixel."""
         bound, step = self._rules.bound, self._rules.step
         steps: Integers = (self._values[rows, columns] - bins.centre + bound) // step
-        places = ((steps >> bins.low_bits) + _CENTRE).clip(0, BINS - 1)
+        places = place_of(steps, bins)
         self._coder.encode(places.astype(np.int32), _FAMILY, _shares(bins))
         inside = (places > 0) & (places < BINS - 1)
-        fine = np.flatnonzero(inside & (bins.low_bits > 0))
+        low_bits = bins.unit_bits + WIDTH_BITS[places]
+        fine = np.flatnonzero(inside & (low_bits > 0))
         if len(fine):
-            counts = 1 << bins.low_bits[fine]
-            parts = (steps[fine] & (counts - 1)).astype(np.int32)
-            self._coder.encode(parts, coding.model.Uniform(), counts.astype(np.int32))
+            counts = (1 << low_bits[fine]).astype(np.int32)
+            parts = (steps - _first_step(places, bins))[fine].astype(np.int32)
+            self._coder.encode(parts, coding.model.Uniform(), counts)
         for pixel in np.flatnonzero(~inside):
-            outermost = _outermost(int(places[pixel]), int(bins.low_bits[pixel]))
-            self._excess(abs(int(steps[pixel]) - outermost))
+            self._excess(abs(int((steps - _first_step(places, bins))[pixel])))
         return steps
 
     def _excess(self, excess: int) -> None:
@@ -181,16 +189,15 @@ class _Reader:
     def code(self, rows: Integers, columns: Integers, bins: Bins) -> Integers:
         """The next steps."""
         places = self._take(_FAMILY, _shares(bins)).astype(np.int64)
-        steps = (places - _CENTRE) << bins.low_bits
+        steps = _first_step(places, bins)
         inside = (places > 0) & (places < BINS - 1)
-        fine = np.flatnonzero(inside & (bins.low_bits > 0))
+        low_bits = bins.unit_bits + WIDTH_BITS[places]
+        fine = np.flatnonzero(inside & (low_bits > 0))
         if len(fine):
-            counts = (1 << bins.low_bits[fine]).astype(np.int32)
+            counts = (1 << low_bits[fine]).astype(np.int32)
             steps[fine] += self._take(coding.model.Uniform(), counts)
         for pixel in np.flatnonzero(~inside):
-            outermost = _outermost(int(places[pixel]), int(bins.low_bits[pixel]))
-            excess = self._excess()
-            steps[pixel] = outermost - excess if places[pixel] == 0 else outermost + excess
+            steps[pixel] += self._excess() if places[pixel] else -self._excess()
         return steps
 
     def _excess(self) -> int:
@@ -227,6 +234,8 @@ def _shares(bins: Bins) -> npt.NDArray[np.float64]:
     return (bins.frequencies - 1).astype(np.float64)
 
 
-def _outermost(place: int, low_bits: int) -> int:
-    """The step of an outer bin that is nearest to the centre."""
-    return ((1 - _CENTRE) << low_bits) - 1 if place == 0 else (BINS - 1 - _CENTRE) << low_bits
+def _first_step(places: Integers, bins: Bins) -> Integers:
+    """The lowest step of each bin; of bin 0 the highest."""
+    lowest: Integers = STARTS[np.maximum(places, 1) - 1] << bins.unit_bits
+    lowest -= places == 0
+    return lowest
