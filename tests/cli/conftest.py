@@ -23,8 +23,9 @@ import pytest
 import crossband
 import crossband.models
 from crossband import CorruptStream, MissingPicture, Modality, Pair, Raster, TargetUnreachable
+from crossband.bounded import decode_bounded, encode_bounded
 from crossband.cli import main
-from crossband.container import PairFile, PictureRecord, blobs_of, pack, unpack
+from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
 from crossband.sources import write
 from crossband.testing import synthetic_pair
 
@@ -68,6 +69,9 @@ class StoringCodec:
         effort: int = 5,
         max_error: int | None = None,
     ) -> bytes:
+        if max_error is not None:
+            assert pair.infrared is not None
+            return pack(PairFile(WEIGHTS_ID, (encode_bounded(pair.infrared, max_error),)))
         modalities = [Modality.INFRARED, Modality.VISIBLE]
         if order == "visible-first":
             modalities.reverse()
@@ -106,7 +110,9 @@ class StoringCodec:
             raise MissingPicture(f"the file has no {only.value} picture")
         rasters = {}
         for record in file.records:
-            if only in (None, record.modality):
+            if isinstance(record, BoundedRecord):
+                rasters["infrared"] = decode_bounded(record)
+            elif only in (None, record.modality):
                 samples = zlib.decompress(record.stream)
                 if zlib.crc32(samples) != record.symbols_crc:
                     raise CorruptStream(f"{record.modality.value} symbols: wrong checksum")
