@@ -116,6 +116,59 @@ def integer_path() -> str:
     )
 
 
+def lossless() -> str:
+    """Infrared with a guaranteed error against codecs that have one."""
+    path = RESULTS / "lossless.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    head = (
+        "| data set | bound | pictures | bits a pixel | of PNG | of JPEG XL | of JPEG-LS |"
+        " largest error |\n" + _RULE * 8 + "|\n"
+    )
+    made = []
+    for dataset, bound in dict.fromkeys((row["dataset"], row["bound"]) for row in rows):
+        of_set = [row for row in rows if (row["dataset"], row["bound"]) == (dataset, bound)]
+        ours = sum(row["crossband_bytes"] for row in of_set)
+        shares = [
+            "" if of_set[0][name] is None else f"{ours / sum(row[name] for row in of_set) - 1:+.1%}"
+            for name in ("png_bytes", "jpegxl_bytes", "jpegls_bytes")
+        ]
+        pixels = sum(row["pixels"] for row in of_set)
+        made.append(
+            f"| {dataset} | {bound} | {len(of_set)} | {8 * ours / pixels:.3f} |"
+            f" {' | '.join(shares)} | {max(row['crossband_error'] for row in of_set)} |\n"
+        )
+    return head + "".join(made)
+
+
+def lossless_pictures() -> str:
+    """The same without loss, picture by picture."""
+    path = RESULTS / "lossless.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    head = "| picture | bytes | of PNG | of JPEG XL | of JPEG-LS |\n" + _RULE * 5 + "|\n"
+    return head + "".join(
+        f"| {row['image']} | {row['crossband_bytes']:,} |"
+        + "".join(
+            f" {row['crossband_bytes'] / row[name] - 1:+.1%} |"
+            for name in ("png_bytes", "jpegxl_bytes", "jpegls_bytes")
+        )
+        + "\n"
+        for row in rows
+        if row["bound"] == 0
+    )
+
+
+def lossless_choice() -> str:
+    """Estimates of ways to predict, picture by picture."""
+    path = RESULTS / "lossless-choice.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    ways = ("jpegxl", "lattice", "raster", "network")
+    head = f"| picture | step | {' | '.join(ways)} |\n" + _RULE * 6 + "|\n"
+    return head + "".join(
+        f"| {row['image']} | {row['step']} | {' | '.join(f'{row[way]:.3f}' for way in ways)} |\n"
+        for row in rows
+    )
+
+
 def ablation_alignment() -> str:
     """What each use of the partner gains, against none of them."""
     found = _ablation("ablation-alignment.jsonl")
@@ -165,6 +218,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     for maker in (
         *(stills, stills_vvenc, stills_joint, stills_points),
         *(timing, start_up, integer_path),
+        *(lossless, lossless_pictures, lossless_choice),
         *(ablation_alignment, ablation_start, ablation_start_points),
     )
 }

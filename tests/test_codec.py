@@ -90,9 +90,7 @@ def test_decoding_gives_what_the_encoder_shows(tiny_codec, scene, order, quality
 @given(pairs(max_side=40), st.sampled_from(ORDERS), st.integers(0, 100))
 def test_decoding_any_pair_gives_what_the_encoder_shows(tiny_codec, pair, order, quality):
     data = tiny_codec.encode(pair, quality=quality, order=order, effort=1)
-    assert tiny_codec.decode(data).equals(
-        encoders_own(tiny_codec, pair, order, quality)
-    )
+    assert tiny_codec.decode(data).equals(encoders_own(tiny_codec, pair, order, quality))
 
 
 def test_decoding_gives_what_the_shipped_encoder_shows(base_codec, scene):

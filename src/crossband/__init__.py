@@ -81,6 +81,7 @@ def encode(
     *,
     order: Literal["infrared-first", "visible-first", "auto"] = "infrared-first",
     effort: int = 5,
+    max_error: int | None = None,
 ) -> bytes:
     """The bytes of one file that holds both pictures, or the one that is given.
 
@@ -91,12 +92,14 @@ def encode(
         quality: 0 to 100, higher is better and larger.
         order: which picture is coded first, on its own; the other is coded knowing it.
         effort: 1 to 9, higher tries more and takes longer.
+        max_error: no infrared sample comes back further off than this, in counts; 0 is lossless.
+            The encoder proves it on its own bytes.
 
     Raises:
         PictureError: a picture or an option outside its range.
     """
     pair = Pair(visible=_raster(visible), infrared=_raster(infrared))
-    return _base().encode(pair, quality=quality, order=order, effort=effort)
+    return _base().encode(pair, quality=quality, order=order, effort=effort, max_error=max_error)
 
 
 def decode(data: bytes, *, only: Modality | None = None) -> Pair:

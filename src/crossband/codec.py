@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from crossband import models
-from crossband.container import PairFile, PictureRecord, blobs_of, pack, unpack
+from crossband.bounded import decode_bounded, encode_bounded
+from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
 from crossband.entropy.coder import SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
@@ -97,7 +98,13 @@ class Codec:
         self.model = model
 
     def encode(
-        self, pair: Pair, *, quality: float = 50, order: Order = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        quality: float = 50,
+        order: Order = "infrared-first",
+        effort: int = 5,
+        max_error: int | None = None,
     ) -> bytes:
         """The bytes of one file.
 
@@ -106,12 +113,31 @@ class Codec:
             quality: 0 to 100, higher is better and larger; 100 is near-lossless.
             order: which picture is coded first, on its own; `auto` tries both.
             effort: 1 to 9. From 4 the second picture is also coded alone and the smaller kept.
+            max_error: no infrared sample comes back further off than this, in counts; 0 is
+                lossless. Quality, order and effort are then those of the visible picture, which
+                is coded alone.
 
         Raises:
-            PictureError: an option outside its range.
+            PictureError: an option outside its range, or a bound without an infrared picture.
         """
+        if max_error is not None:
+            return pack(self._bounded(pair, quality, effort, max_error))
         files = self._candidates(pair, quality_index(quality), order, effort)
         return min((pack(file) for file in files), key=len)
+
+    def _bounded(self, pair: Pair, quality: float, effort: int, max_error: int) -> PairFile:
+        """The file of an infrared picture within a bound, and of the visible one alone."""
+        if pair.infrared is None:
+            raise PictureError("max_error is for infrared pictures and there is none; leave it out")
+        infrared = encode_bounded(pair.infrared, max_error)
+        weights_id = bytes.fromhex(self.model.card.weights_id)
+        records: tuple[PictureRecord | BoundedRecord, ...] = (infrared,)
+        index = quality_index(quality)
+        if pair.visible is not None:
+            alone = Pair(visible=pair.visible)
+            (visible,) = self._candidates(alone, index, "infrared-first", effort)
+            records = (infrared, *visible.records)
+        return PairFile(weights_id, records, metadata=blobs_of(pair))
 
     def encode_and_show(
         self, pair: Pair, *, quality: float = 50, order: Order = "infrared-first", effort: int = 5
@@ -156,17 +182,24 @@ class Codec:
             StreamError: the bytes are damaged, made with other weights, or something else.
         """
         file = unpack(data)
-        if file.weights_id.hex() != self.model.card.weights_id:
+        wanted = [each for each in file.records if only in (None, each.modality)]
+        needs_weights = any(isinstance(each, PictureRecord) for each in wanted)
+        if needs_weights and file.weights_id.hex() != self.model.card.weights_id:
             return Codec(models.load(models.find(file.weights_id).name)).decode(data, only=only)
         if only is not None and file.get(only) is None:
             raise MissingPicture(
                 f"the file holds no {only.value} picture; it holds {file.records[0].modality.value}"
             )
+        learned = [each for each in file.records if isinstance(each, PictureRecord)]
         shown = {
             modality: replace(each.raster, metadata=file.metadata_of(modality))
-            for modality, each in self.decode_frame(file.records, only=only).items()
+            for modality, each in self.decode_frame(learned, only=only).items()
             if only in (None, modality)
         }
+        for each in wanted:
+            if isinstance(each, BoundedRecord):
+                metadata = file.metadata_of(each.modality)
+                shown[each.modality] = replace(decode_bounded(each), metadata=metadata)
         return Pair(shown.get(Modality.VISIBLE), shown.get(Modality.INFRARED))
 
     def verify(self, data: bytes) -> None:

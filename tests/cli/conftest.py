@@ -23,8 +23,9 @@ import pytest
 import crossband
 import crossband.models
 from crossband import CorruptStream, MissingPicture, Modality, Pair, Raster, TargetUnreachable
+from crossband.bounded import decode_bounded, encode_bounded
 from crossband.cli import main
-from crossband.container import PairFile, PictureRecord, blobs_of, pack, unpack
+from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
 from crossband.sources import write
 from crossband.testing import synthetic_pair
 
@@ -66,8 +67,17 @@ class StoringCodec:
         self.model = SimpleNamespace(codes_films=codes_films, card=card)
 
     def encode(
-        self, pair: Pair, *, quality: float = 50, order: str = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        quality: float = 50,
+        order: str = "infrared-first",
+        effort: int = 5,
+        max_error: int | None = None,
     ) -> bytes:
+        if max_error is not None:
+            assert pair.infrared is not None
+            return pack(PairFile(WEIGHTS_ID, (encode_bounded(pair.infrared, max_error),)))
         coded = self.encode_frame(pair, quality=quality, order=order, effort=effort)
         return pack(PairFile(WEIGHTS_ID, coded.records, metadata=blobs_of(pair)))
 
@@ -112,8 +122,13 @@ class StoringCodec:
             raise MissingPicture(f"the file has no {only.value} picture")
         rasters = {
             modality.value: replace(shown.raster, metadata=file.metadata_of(modality))
-            for modality, shown in self.decode_frame(file.records, only=only).items()
+            for modality, shown in self.decode_frame(
+                [each for each in file.records if isinstance(each, PictureRecord)], only=only
+            ).items()
         }
+        for each in file.records:
+            if isinstance(each, BoundedRecord):
+                rasters["infrared"] = decode_bounded(each)
         return Pair(**rasters)
 
     def decode_frame(

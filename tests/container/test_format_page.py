@@ -14,6 +14,7 @@ from crossband.container import (
     FilmHeader,
     FilmWriter,
     FrameRecord,
+    bounded,
     film,
     framing,
     metadata,
@@ -123,6 +124,9 @@ def test_the_checksums_of_the_example_follow_from_the_rule_of_the_page(example):
         f"`{pair_file.FILM:02x}`",
         f"`{film.KEY_FRAME:02x}`",
         f"`{film.PREDICTED_FRAME:02x}`",
+        f"`{pair_file.BOUNDED:02x}`",
+        f"begun {bounded.PIXELS_PER_BYTE} pixels",
+        f"`top` below {bounded.MAX_LEVELS:,}",
         f"`{film.INDEX:02x}`",
         f"`{pair_file.METADATA:02x}`",
         f"{metadata.MAX_METADATA_BYTES:,}",
@@ -134,5 +138,6 @@ def test_the_page_names_the_limits_of_the_code(page, fact):
 
 
 def test_the_page_names_every_value_of_a_picture(page):
-    for field in fields(picture.PictureRecord):
-        assert f"`{field.name}`" in page
+    for record in (picture.PictureRecord, bounded.BoundedRecord):
+        for field in fields(record):
+            assert f"`{field.name}`" in page

@@ -29,6 +29,8 @@ crossband encode visible.png infrared.tiff -q 80 -o pair.xb
 crossband encode visible.png infrared.png --target-bpp 0.25 -o pair.xb
 crossband encode visible.png infrared.png --target-bytes 20000 --order auto -o pair.xb
 crossband encode --infrared-only infrared.tiff -o infrared.xb
+crossband encode visible.png counts.tiff --lossless -q 60 -o pair.xb
+crossband encode --infrared-only counts.tiff --max-error 4 -o infrared.xb
 crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
 crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
 crossband encode --radiometric FLIR0042.jpg -o pair.xb
@@ -86,6 +88,18 @@ def encode(
     target_bytes: Annotated[
         int | None,
         typer.Option(metavar="N", help="Best quality in a file of up to N bytes."),
+    ] = None,
+    lossless: Annotated[
+        bool,
+        typer.Option("--lossless", help="Infrared: every sample comes back as it is."),
+    ] = False,
+    max_error: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Infrared: no sample comes back more than N counts off. Quality is then that of"
+            " the visible picture, which is coded alone.",
+        ),
     ] = None,
     order: Annotated[
         Literal["infrared-first", "visible-first", "auto"],
@@ -165,6 +179,12 @@ def encode(
             "--radiometric names a file that holds both pictures; give it alone, or leave it out"
         )
     _check_numbers(quality, target_bpp, target_bytes, effort)
+    if lossless:
+        if max_error is not None:
+            raise UsageError("--lossless is --max-error 0; give one of them")
+        max_error = 0
+    if max_error is not None:
+        _check_bound(max_error, target_bpp, target_bytes, order)
     if output == STANDARD:
         check_standard_output(json=json)
     else:
@@ -176,6 +196,8 @@ def encode(
     if are_films(visible, infrared):
         if target_bpp is not None or target_bytes is not None:
             raise UsageError("films are coded at one quality; give --quality, no target")
+        if max_error is not None:
+            raise UsageError("films have no --lossless and no --max-error; leave it out")
         return encode_film(
             EncodeFilm(
                 visible,
@@ -196,7 +218,8 @@ def encode(
 
     import crossband
     from crossband.cli.facts import file_facts, file_lines
-    from crossband.container import blobs_of
+    from crossband.container import BoundedRecord, blobs_of
+    from crossband.pair import Modality
     from crossband.sources import atomic_write, read_pair, read_radiometric
 
     both = picture_source(radiometric)
@@ -208,6 +231,8 @@ def encode(
     for note in source.notes:
         complain(note)
     pair = source.pair.without_metadata() if strip_metadata else source.pair
+    if max_error is not None and pair.infrared is None:
+        raise UsageError("--lossless and --max-error are for infrared, and there is none")
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
@@ -223,17 +248,27 @@ def encode(
                 quality=DEFAULT_QUALITY if quality is None else quality,
                 order=order,
                 effort=effort,
+                max_error=max_error,
             )
     encode_s = time.perf_counter() - started
+    header = crossband.info(data)
+    notes = list(source.notes)
+    if max_error and (infrared_record := header.get(Modality.INFRARED)):
+        assert isinstance(infrared_record, BoundedRecord)
+        if infrared_record.max_error == 0:
+            notes.append(
+                f"a bound of {max_error} allows no other sample: the infrared picture has one"
+                f" value every {infrared_record.step} counts; it is coded lossless"
+            )
+            complain(notes[-1])
 
     if output == STANDARD:
         write_standard_output(data)
         return ExitCode.DONE
     atomic_write(output, data, force=force)
-    header = crossband.info(data)
     if json:
         facts = file_facts(output, header)
-        print_json({**facts, "encode_s": round(encode_s, 3), "notes": list(source.notes)})
+        print_json({**facts, "encode_s": round(encode_s, 3), "notes": notes})
     else:
         print("\n".join(file_lines(output, header)))
     return ExitCode.DONE
@@ -278,6 +313,24 @@ def _inputs(
     if visible == infrared == STANDARD:
         raise UsageError("both pictures are -; one of them can come from standard input")
     return visible, infrared
+
+
+def _check_bound(
+    max_error: int, target_bpp: float | None, target_bytes: int | None, order: str
+) -> None:
+    if not 0 <= max_error <= 65_535:
+        raise UsageError(
+            f"--max-error is {max_error}; allowed are 0 (lossless) to 65535 counts: try"
+            " --max-error 2"
+        )
+    if target_bpp is not None or target_bytes is not None:
+        raise UsageError(
+            "a size and a bound contradict each other; give the visible picture a --quality"
+        )
+    if order != "infrared-first":
+        raise UsageError(
+            f"--order is {order}; a bounded infrared picture is always first: leave it out"
+        )
 
 
 def _check_numbers(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from crossband.container import BoundedRecord
 from crossband.pair import Modality
 
 if TYPE_CHECKING:
@@ -52,14 +53,23 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
                 "bit_depth": picture.bit_depth,
                 "low": picture.low,
                 "high": picture.high,
-                "quality": round(_quality(picture), 1),
-                "quality_index": picture.quality_index,
+                **_fidelity_facts(picture),
                 "conditional": picture.conditional,
                 "size_bytes": file.picture_bytes(picture.modality),
             }
             for picture in file.records
         ],
     }
+
+
+def _fidelity_facts(picture: PictureRecord | BoundedRecord) -> dict[str, Any]:
+    """A quality, or the largest error and the counts from one value to the next."""
+    if not isinstance(picture, BoundedRecord):
+        return {
+            "quality": round(_quality(picture), 1),
+            "quality_index": picture.quality_index,
+        }
+    return {"max_error": picture.max_error, "step": picture.step}
 
 
 def metadata_bytes(file: PairFile) -> int:
@@ -107,7 +117,7 @@ def file_lines(name: str, file: PairFile) -> list[str]:
         partner = picture.modality.partner.value
         lines.append(
             f"  {picture.modality.value:<9} {picture.width}x{picture.height}, {channels},"
-            f" {picture.bit_depth} bits{range_}, quality {_quality(picture):.0f},"
+            f" {picture.bit_depth} bits{range_}, {_fidelity(picture)},"
             f" {f'given {partner}' if picture.conditional else 'coded alone'},"
             f" {file.picture_bytes(picture.modality):,} bytes"
         )
@@ -125,6 +135,15 @@ def weights_name(weights_id: bytes) -> str | None:
         if models.describe(name).weights_id == weights_id.hex():
             return name
     return None
+
+
+def _fidelity(picture: PictureRecord | BoundedRecord) -> str:
+    if not isinstance(picture, BoundedRecord):
+        return f"quality {_quality(picture):.0f}"
+    steps = f" (every {picture.step}. count)" if picture.step > 1 else ""
+    if picture.max_error == 0:
+        return f"lossless{steps}"
+    return f"within {picture.max_error:,} counts{steps}"
 
 
 def _order(file: PairFile) -> str | None:

@@ -8,12 +8,14 @@
     fields      numbers as bytes
     framing     header, chained and checksummed records
     picture     the record of one coded picture
+    bounded     the record of an infrared picture with a guaranteed error
     metadata    the record of what the source files said beside their samples
     pair_file   the file of one pair
     film        the records of a film
     film_stream films written and read record by record
 """
 
+from crossband.container.bounded import BoundedRecord, least_stream_bytes
 from crossband.container.film import (
     HEAD_BYTES,
     FilmHeader,
@@ -40,6 +42,7 @@ __all__ = [
     "VERSION",
     "Blob",
     "BlobKind",
+    "BoundedRecord",
     "Damage",
     "FilmHeader",
     "FilmReader",
@@ -52,6 +55,7 @@ __all__ = [
     "StoredFrame",
     "blobs_of",
     "is_film",
+    "least_stream_bytes",
     "pack",
     "read_frame",
     "read_index",

@@ -6,6 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crossband.container.bounded import (
+    BoundedRecord,
+    pack_bounded,
+    pack_bounded_fields,
+    unpack_bounded,
+)
 from crossband.container.fields import VARINT_BYTES, VARINT_MAX, Cursor, pack_varint
 from crossband.container.framing import (
     ANCILLARY,
@@ -32,6 +38,8 @@ PICTURE = 0x01
 """Kind of a picture record: critical."""
 FILM = 0x02
 """Kind of a film record: critical, and no part of a pair."""
+BOUNDED = 0x05
+"""Kind of an infrared picture with a guaranteed error: critical."""
 TIMESTAMP = 0x41
 """Kind of a timestamp record: ancillary."""
 FILLER = 0x42
@@ -64,8 +72,9 @@ class PairFile:
 
     weights_id: bytes
     """First 8 bytes of the SHA-256 of the weight file."""
-    records: tuple[PictureRecord, ...]
-    """In the order of coding; only the second may be conditional."""
+    records: tuple[PictureRecord | BoundedRecord, ...]
+    """In the order of coding, a bounded one first; only the second may be conditional, and on a
+    picture that is not bounded."""
     timestamp_us: int | None = None
     """Microseconds on the clock of the cameras, 0 to 2^63 - 1; None if unknown."""
     metadata: tuple[Blob, ...] = ()
@@ -88,6 +97,12 @@ class PairFile:
                 "the first picture is conditional; only the second of two can be coded given the"
                 " other"
             )
+        bounded = [isinstance(picture, BoundedRecord) for picture in self.records]
+        if any(bounded[1:]) or (bounded[0] and any(each.conditional for each in self.records)):
+            raise PictureError(
+                "the bounded infrared picture is second or a picture is coded given it; it must be"
+                " first and the other one coded alone"
+            )
         if self.timestamp_us is not None and not 0 <= self.timestamp_us <= VARINT_MAX:
             raise PictureError(
                 f"the timestamp is {self.timestamp_us} us; it must be 0 to {VARINT_MAX:,}"
@@ -108,7 +123,7 @@ class PairFile:
         """
         return metadata_of(self.metadata, modality)
 
-    def get(self, modality: Modality) -> PictureRecord | None:
+    def get(self, modality: Modality) -> PictureRecord | BoundedRecord | None:
         """The picture of one camera, or None."""
         return next((picture for picture in self.records if picture.modality is modality), None)
 
@@ -121,7 +136,12 @@ class PairFile:
         before = None
         for picture in self.records:
             stream_bytes = len(picture.stream)
-            whole = record_bytes(len(pack_fields(picture, before)) + stream_bytes)
+            fields = (
+                pack_bounded_fields(picture)
+                if isinstance(picture, BoundedRecord)
+                else pack_fields(picture, before)
+            )
+            whole = record_bytes(len(fields) + stream_bytes)
             name = picture.modality.value
             parts += [
                 Part(f"{name} record", whole - stream_bytes),
@@ -167,7 +187,10 @@ def pack(file: PairFile) -> bytes:
         records.append((TIMESTAMP, pack_varint(file.timestamp_us)))
     before = None
     for picture in file.records:
-        records.append((PICTURE, pack_picture(picture, before)))
+        if isinstance(picture, BoundedRecord):
+            records.append((BOUNDED, pack_bounded(picture)))
+        else:
+            records.append((PICTURE, pack_picture(picture, before)))
         before = picture
     if file.metadata:
         records.append((METADATA, pack_metadata(file.metadata)))
@@ -189,10 +212,10 @@ def unpack(data: bytes) -> PairFile:
     """
     weights_id = unpack_header(data)
     timestamp_us: int | None = None
-    pictures: list[PictureRecord] = []
+    pictures: list[PictureRecord | BoundedRecord] = []
     metadata: tuple[Blob, ...] = ()
     for record in unpack_records(data):
-        if record.kind == PICTURE:
+        if record.kind in (PICTURE, BOUNDED):
             if metadata:
                 raise CorruptStream(
                     f"the picture record at byte {record.offset:,} is out of order; metadata"
@@ -200,8 +223,10 @@ def unpack(data: bytes) -> PairFile:
                 )
             if len(pictures) == 2:
                 raise CorruptStream("the file has more than two pictures; 1 and 2 are allowed")
-            before = pictures[0] if pictures else None
-            pictures.append(unpack_picture(record.payload, before))
+            if record.kind == BOUNDED:
+                pictures.append(unpack_bounded(record.payload))
+            else:
+                pictures.append(unpack_picture(record.payload, pictures[0] if pictures else None))
         elif record.kind == TIMESTAMP:
             if pictures or timestamp_us is not None:
                 raise CorruptStream(
@@ -257,7 +282,7 @@ def _unpack_timestamp(payload: memoryview) -> int:
     return timestamp_us
 
 
-def _filler_bytes(size_bytes: int, pictures: Sequence[PictureRecord]) -> int | None:
+def _filler_bytes(size_bytes: int, pictures: Sequence[PictureRecord | BoundedRecord]) -> int | None:
     """Payload of the smallest filler record that makes the file long enough, or None.
 
     Only huge blank pictures need one: at 0.0005 bit a pixel there is nothing to see.

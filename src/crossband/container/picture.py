@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from crossband.container.bounded import BoundedRecord
 from crossband.container.fields import Cursor
 from crossband.errors import CorruptStream, PictureError
 from crossband.pair import MAX_SIDE, Modality
@@ -106,7 +107,7 @@ class PictureRecord:
         return self.height * self.width
 
 
-def pack_fields(picture: PictureRecord, before: PictureRecord | None) -> bytes:
+def pack_fields(picture: PictureRecord, before: PictureRecord | BoundedRecord | None) -> bytes:
     """The payload of a picture record up to its stream.
 
     Args:
@@ -135,12 +136,14 @@ def pack_fields(picture: PictureRecord, before: PictureRecord | None) -> bytes:
     return bytes(packed)
 
 
-def pack_picture(picture: PictureRecord, before: PictureRecord | None) -> bytes:
+def pack_picture(picture: PictureRecord, before: PictureRecord | BoundedRecord | None) -> bytes:
     """The payload of a picture record."""
     return pack_fields(picture, before) + picture.stream
 
 
-def unpack_picture(payload: memoryview, before: PictureRecord | None) -> PictureRecord:
+def unpack_picture(
+    payload: memoryview, before: PictureRecord | BoundedRecord | None
+) -> PictureRecord:
     """The picture in the payload of a picture record.
 
     Raises:

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Infrared pictures with a guaranteed error: samples into a record and back, no float between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from crc32c import crc32c
+
+from crossband.container import BoundedRecord, least_stream_bytes
+from crossband.entropy.bounded.fit import fit
+from crossband.entropy.bounded.wave import Rules, decode_plane, encode_plane
+from crossband.errors import CorruptStream, CrossbandError, PictureError
+from crossband.pair import Raster
+
+LARGEST_ERROR = 65_535
+"""The largest bound that means anything for 16 bits."""
+
+
+def encode_bounded(raster: Raster, max_error: int) -> BoundedRecord:
+    """The record of a picture, after its own bytes were decoded and every sample compared.
+
+    Args:
+        raster: an infrared picture.
+        max_error: largest difference of a decoded sample in counts; 0 is lossless. Where the
+            picture uses only every n-th count, a bound below n is lossless too.
+
+    Raises:
+        PictureError: the bound is outside 0 to 65,535.
+    """
+    if not (isinstance(max_error, int) and 0 <= max_error <= LARGEST_ERROR):
+        raise PictureError(
+            f"max_error is {max_error}; allowed are the integers 0 (lossless) to {LARGEST_ERROR:,}"
+        )
+    samples = raster.samples.astype(np.int64)
+    low = int(samples.min())
+    step = int(np.gcd.reduce((samples - low).ravel())) or 1
+    values = (samples - low) // step
+    top = int(values.max())
+    rules = fit(values, top, min(top, max_error // step))
+    stream = encode_plane(values, rules) if top else b""
+    stream += bytes(max(0, least_stream_bytes(values.size, top) - len(stream)))
+    record = BoundedRecord(
+        height=raster.height,
+        width=raster.width,
+        sample_bytes=raster.samples.dtype.itemsize,
+        bit_depth=raster.bit_depth,
+        low=low,
+        step=step,
+        top=top,
+        bound=rules.bound,
+        origin=rules.origin,
+        noise=rules.noise,
+        coefficients=rules.coefficients,
+        levels=rules.levels,
+        samples_crc=0,
+        stream=stream,
+    )
+    shown = _samples(record)
+    largest = int(np.abs(shown.astype(np.int64) - samples).max())
+    if largest > record.max_error:
+        raise CrossbandError(
+            f"the coded picture is {largest} counts off, allowed are {record.max_error}; nothing"
+            " is written: report this picture"
+        )
+    return replace(record, samples_crc=_checksum(shown))
+
+
+def decode_bounded(record: BoundedRecord) -> Raster:
+    """The picture of a record: the same samples on every machine.
+
+    Raises:
+        CorruptStream: the stream is damaged, or this machine computes other integers.
+    """
+    samples = _samples(record)
+    if (checksum := _checksum(samples)) != record.samples_crc:
+        raise CorruptStream(
+            f"the infrared picture decodes to other samples: checksum {checksum:#010x}, expected"
+            f" {record.samples_crc:#010x}; fetch the file again"
+        )
+    return Raster(
+        samples.astype(np.uint8) if record.sample_bytes == 1 else samples, record.bit_depth
+    )
+
+
+def _samples(record: BoundedRecord) -> npt.NDArray[np.uint16]:
+    if record.top == 0:
+        return np.full((record.height, record.width), record.low, np.uint16)
+    rules = Rules(
+        height=record.height,
+        width=record.width,
+        top=record.top,
+        bound=record.bound,
+        origin=record.origin,
+        noise=record.noise,
+        coefficients=record.coefficients,
+        levels=record.levels,
+    )
+    return (record.low + record.step * decode_plane(record.stream, rules)).astype(np.uint16)
+
+
+def _checksum(samples: npt.NDArray[np.uint16]) -> int:
+    return int(crc32c(samples.astype("<u2").tobytes()))

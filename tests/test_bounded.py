@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Infrared with a guaranteed error, from samples to bytes and back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crc32c import crc32c
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import crossband
+from crossband.bounded import decode_bounded, encode_bounded
+from crossband.container import BoundedRecord, PairFile, pack, unpack
+from crossband.errors import CorruptStream, PictureError, StreamError
+from crossband.pair import Modality, Raster
+from crossband.testing import synthetic_pair
+from crossband.testing.strategies import rasters
+
+SOURCE = Path(__file__).parents[1] / "src"
+GOLDEN = Path(__file__).parent / "conformance" / "bounded"
+
+
+@pytest.fixture(scope="module")
+def counts() -> Raster:
+    """A small radiometric picture."""
+    raster = synthetic_pair(visible=None, infrared=(40, 48), infrared_bit_depth=14).infrared
+    assert raster is not None
+    return raster
+
+
+@given(rasters(Modality.INFRARED, max_side=14))
+@settings(max_examples=15, deadline=None)
+def test_lossless_is_lossless_at_any_size_and_depth(raster):
+    assert decode_bounded(encode_bounded(raster, 0)).equals(raster)
+
+
+@given(rasters(Modality.INFRARED, max_side=12), st.sampled_from((1, 2, 4, 8, 16, 65_535)))
+@settings(max_examples=15, deadline=None)
+def test_no_sample_is_further_off_than_the_bound(raster, bound):
+    record = encode_bounded(raster, bound)
+    shown = decode_bounded(record)
+    off = np.abs(shown.samples.astype(np.int64) - raster.samples.astype(np.int64)).max()
+    assert off <= record.max_error <= bound
+    assert (shown.samples.dtype, shown.bit_depth) == (raster.samples.dtype, raster.bit_depth)
+
+
+def test_a_larger_bound_takes_fewer_bytes(counts):
+    sizes = [len(encode_bounded(counts, bound).stream) for bound in (0, 2, 16)]
+    assert sizes == sorted(sizes, reverse=True) and sizes[2] < sizes[0] / 2
+
+
+@pytest.mark.parametrize("value", [0, 65_535])
+def test_a_blank_picture_has_no_stream(value):
+    raster = Raster(np.full((300, 200), value, np.uint16))
+    record = encode_bounded(raster, 3)
+    assert record.stream == b"" and record.max_error == 0
+    assert decode_bounded(record).equals(raster)
+
+
+def test_a_picture_of_every_fourth_count_is_lossless_below_four(counts):
+    raster = Raster(counts.samples // 4 * 4, counts.bit_depth)
+    record = encode_bounded(raster, 3)
+    assert (record.step, record.max_error) == (4, 0)
+    assert decode_bounded(record).equals(raster)
+    assert encode_bounded(raster, 9).max_error == 8
+
+
+@pytest.mark.parametrize("bound", [-1, 65_536, 1.5])
+def test_a_bound_outside_its_range_is_refused(counts, bound):
+    with pytest.raises(PictureError, match="max_error"):
+        encode_bounded(counts, bound)
+
+
+def test_a_wrong_stream_is_an_error_and_never_a_picture(counts):
+    record = encode_bounded(counts, 0)
+    middle = len(record.stream) // 2
+    for at in (0, middle, len(record.stream) - 1):
+        stream = bytearray(record.stream)
+        stream[at] ^= 4
+        with pytest.raises(CorruptStream):
+            decode_bounded(replace(record, stream=bytes(stream)))
+
+
+def test_the_whole_codec_keeps_both_pictures_and_the_bound():
+    pair = synthetic_pair(visible=(32, 40), infrared=(24, 30), infrared_bit_depth=14)
+    data = crossband.encode(pair.visible, pair.infrared, max_error=2)
+    header = crossband.info(data)
+    infrared, visible = header.records
+    assert isinstance(infrared, BoundedRecord) and infrared.max_error == 2
+    assert not visible.conditional
+    shown = crossband.decode(data)
+    off = shown.infrared.samples.astype(np.int64) - pair.infrared.samples.astype(np.int64)
+    assert np.abs(off).max() <= 2
+    assert shown.visible.samples.shape == pair.visible.samples.shape
+    only = crossband.decode(data, only=Modality.INFRARED)
+    assert only.visible is None and only.infrared.equals(shown.infrared)
+
+
+def test_a_bound_without_infrared_is_refused():
+    with pytest.raises(PictureError, match="infrared"):
+        crossband.encode(np.zeros((8, 8), np.uint8), None, max_error=0)
+
+
+def test_infrared_alone_needs_no_weights(counts):
+    data = pack(PairFile(b"no such!", (encode_bounded(counts, 0),)))
+    assert crossband.decode(data).infrared.equals(counts)
+
+
+def test_a_file_that_claims_many_pixels_is_refused_at_once(counts):
+    record = encode_bounded(counts, 0)
+    with pytest.raises(PictureError, match="at least"):
+        replace(record, height=60_000, width=60_000)
+
+
+def test_a_cut_file_is_refused(counts):
+    data = pack(PairFile(b"no such!", (encode_bounded(counts, 4),)))
+    for length in range(0, len(data), 97):
+        with pytest.raises(StreamError):
+            unpack(data[:length])
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_bytes_do_not_depend_on_threads(counts, tmp_path, threads):
+    np.save(tmp_path / "counts.npy", counts.samples)
+    program = (
+        "import sys, numpy as np; from crossband.bounded import encode_bounded;"
+        "from crossband.pair import Raster;"
+        "sys.stdout.buffer.write(encode_bounded(Raster(np.load(sys.argv[1]), 14), 1).stream)"
+    )
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "counts.npy")],
+        check=True,
+        capture_output=True,
+        env={"PYTHONPATH": str(SOURCE), "PATH": "", **dict.fromkeys(names, threads)},
+    )
+    assert done.stdout == encode_bounded(counts, 1).stream
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.xb")), ids=lambda path: path.stem)
+def test_stored_files_decode_to_the_same_samples_for_ever(path):
+    shown = crossband.decode(path.read_bytes()).infrared
+    name, _, checksum = path.stem.rpartition("-")
+    assert f"{crc32c(shown.samples.astype('<u2').tobytes()):08x}" == checksum, name
+
+
+def test_there_are_stored_files():
+    assert len(list(GOLDEN.glob("*.xb"))) >= 3
