@@ -160,6 +160,8 @@ def lossless_pictures() -> str:
 def lossless_choice() -> str:
     """Estimates of ways to predict, picture by picture."""
     path = RESULTS / "lossless-choice.json"
+    if not path.exists():
+        return NOT_MEASURED
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     ways = ("jpegxl", "lattice", "raster", "network")
     head = f"| picture | step | {' | '.join(ways)} |\n" + _RULE * 6 + "|\n"

@@ -103,6 +103,18 @@ def said(payload: bytes) -> bytes:
     return file(record(PICTURE, INFRARED), record(METADATA | LAST, payload))
 
 
+BOUNDED = 0x05
+
+
+def bounded(
+    *, flags: int = 0x1F, network: int = 1, height: int = 48, width: int = 64, bound: int = 0
+) -> bytes:
+    """The payload of a bounded infrared record: 16 bits, values 0 to 100."""
+    return (
+        bytes([flags, network]) + u16(height, width, 0, 1, 100, bound, 5) + b"\x10" + CRC + STREAM
+    )
+
+
 ATTACKS = (
     # Other files, and files changed on their way.
     Attack("empty", b"", "NotCrossband", "empty"),
@@ -345,6 +357,52 @@ ATTACKS = (
         ),
         "CorruptStream",
         "out of order",
+    ),
+    # Infrared with a guaranteed error.
+    Attack(
+        "bounded-many-pixels",
+        file(record(BOUNDED | LAST, bounded(height=65_535, width=65_535))),
+        "CorruptStream",
+        "at least 16,776,705",
+    ),
+    Attack(
+        "bounded-other-network",
+        file(record(BOUNDED | LAST, bounded(network=2))),
+        "CorruptStream",
+        "network 2",
+    ),
+    Attack(
+        "bounded-reserved-bit",
+        file(record(BOUNDED | LAST, bounded(flags=0x9F))),
+        "CorruptStream",
+        "bit 7",
+    ),
+    Attack(
+        "bounded-beyond-top",
+        file(record(BOUNDED | LAST, bounded(bound=101))),
+        "CorruptStream",
+        "the bound 101",
+    ),
+    Attack(
+        "bounded-without-levels",
+        file(record(BOUNDED | LAST, bounded(flags=0x5F)[:-20])),
+        "CorruptStream",
+        "cut short",
+    ),
+    Attack(
+        "bounded-second",
+        file(
+            record(PICTURE, OTHER[:1] + b"\xa7" + u16(48, 64) + OTHER[2:]),
+            record(BOUNDED | LAST, bounded()),
+        ),
+        "CorruptStream",
+        "must be first",
+    ),
+    Attack(
+        "bounded-and-conditional",
+        file(record(BOUNDED, bounded()), record(PICTURE | LAST, VISIBLE)),
+        "CorruptStream",
+        "must be first",
     ),
     # Kinds of a later day.
     Attack(

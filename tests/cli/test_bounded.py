@@ -28,7 +28,7 @@ def counts(tmp_path: Path) -> Path:
 
 def test_lossless_comes_back_and_is_told(run: Run, counts: Path) -> None:
     assert run("encode", "--infrared-only", counts, "--lossless", "-o", "a.xb").code == 0
-    assert "lossless (every 4. count)" in run("info", "a.xb").out
+    assert "lossless (one value every 4 counts)" in run("info", "a.xb").out
     assert run("decode", "a.xb", "-o", ".").code == 0
     facts = run("compare", counts, "a.infrared.png", "--json").json
     assert facts["error_counts"] == {"mean": 0.0, "percentile_95": 0.0, "largest": 0}
@@ -38,7 +38,7 @@ def test_the_bound_is_in_info_and_holds(run: Run, counts: Path) -> None:
     made = run("encode", "--infrared-only", counts, "--max-error", 9, "-o", "a.xb", "--json")
     (picture,) = made.json["pictures"]
     assert (picture["max_error"], picture["step"]) == (8, 4)
-    assert "within 8 counts (every 4. count)" in run("info", "a.xb").out
+    assert "within 8 counts (one value every 4 counts)" in run("info", "a.xb").out
     run("decode", "a.xb", "-o", ".")
     assert run("compare", counts, "a.infrared.png", "--json").json["error_counts"]["largest"] <= 8
 

@@ -140,7 +140,7 @@ def weights_name(weights_id: bytes) -> str | None:
 def _fidelity(picture: PictureRecord | BoundedRecord) -> str:
     if not isinstance(picture, BoundedRecord):
         return f"quality {_quality(picture):.0f}"
-    steps = f" (every {picture.step}. count)" if picture.step > 1 else ""
+    steps = f" (one value every {picture.step} counts)" if picture.step > 1 else ""
     if picture.max_error == 0:
         return f"lossless{steps}"
     return f"within {picture.max_error:,} counts{steps}"

@@ -20,11 +20,11 @@ BINS = 64
 """Bin 0 is all below, bin 63 all above; between them 62 bins, wider towards the ends."""
 CENTRE = 32
 """The bin that starts at step 0."""
-_HALF = np.repeat([1, 2, 4, 8, 16], [20, 4, 3, 2, 2])
-_RISING = np.concatenate([[0], np.cumsum(_HALF)])
+_HALF_BITS = np.repeat(np.arange(5), [20, 4, 3, 2, 2]).astype(np.int64)
+_RISING = np.concatenate([[0], np.cumsum(1 << _HALF_BITS)]).astype(np.int64)
 STARTS: Integers = np.concatenate([-_RISING[:0:-1], _RISING])
 """First unit of bins 1 to 63; a unit is 2^`unit_bits` steps. One unit each up to 20, 88 in all."""
-WIDTH_BITS: Integers = np.concatenate([[0], np.log2(_HALF[::-1]), np.log2(_HALF), [0]]).astype(int)
+WIDTH_BITS: Integers = np.array([0, *_HALF_BITS[::-1], *_HALF_BITS, 0], np.int64)
 """log2 of each bin's units."""
 SINGLE = np.flatnonzero(WIDTH_BITS == 0)[1:-1]
 """Bins of one unit."""
