@@ -171,6 +171,25 @@ def lossless_choice() -> str:
     )
 
 
+def block_grid() -> str:
+    """How much of x265's standing is the memory of an earlier codec's blocks."""
+    path = RESULTS / "block-grid.json"
+    if not path.exists():
+        return NOT_MEASURED
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    head = "| data set | camera | pictures | cut on the grid | cuts off the grid |\n"
+    return (
+        head
+        + _RULE * 5
+        + "|\n"
+        + "".join(
+            f"| {row['dataset']} | {row['modality']} | {row['pictures']} |"
+            f" {row['on_grid_percent']:+.1f} % | {row['off_grid_percent']:+.1f} % |\n"
+            for row in rows
+        )
+    )
+
+
 def ablation_alignment() -> str:
     """What each use of the partner gains, against none of them."""
     found = _ablation("ablation-alignment.jsonl")
@@ -219,7 +238,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
     for maker in (
         *(stills, stills_vvenc, stills_joint, stills_points),
-        *(timing, start_up, integer_path),
+        *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
         *(ablation_alignment, ablation_start, ablation_start_points),
     )
