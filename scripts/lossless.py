@@ -5,8 +5,8 @@
 
 One line a picture and bound. Crossband's bytes are those of a file that a fresh process decoded,
 with another number of threads; the largest error is of what that process gave. JPEG XL has no bound
-of its own: it codes samples that were rounded to multiples of 2 N + 1 counts, or as they are, lossless,
-effort 7.
+of its own: it codes samples that were rounded to multiples of 2 N + 1 counts, or as they are,
+lossless, effort 7.
 """
 
 from __future__ import annotations
