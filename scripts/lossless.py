@@ -5,7 +5,8 @@
 
 One line a picture and bound. Crossband's bytes are those of a file that a fresh process decoded,
 with another number of threads; the largest error is of what that process gave. JPEG XL has no bound
-of its own: it codes samples that were rounded to multiples of 2 N + 1 counts, lossless, effort 7.
+of its own: it codes samples that were rounded to multiples of 2 N + 1 counts, or as they are,
+lossless, effort 7.
 """
 
 from __future__ import annotations
@@ -90,9 +91,11 @@ def png_bytes(samples: Samples) -> int:
 
 
 def jpeg_xl_bytes(samples: Samples, bound: int) -> int:
-    """Lossless, of rounded samples."""
+    """Lossless, of rounded samples or of the samples themselves: the smaller."""
     rounded = ((samples.astype(np.int64) + bound) // (2 * bound + 1)).astype(samples.dtype)
-    return len(imagecodecs.jpegxl_encode(rounded, lossless=True, effort=7))
+    return min(
+        len(imagecodecs.jpegxl_encode(each, lossless=True, effort=7)) for each in (rounded, samples)
+    )
 
 
 def jpeg_ls_bytes(samples: Samples, bound: int) -> tuple[int, int]:
