@@ -29,7 +29,7 @@ demo: $(VENV)/.ready-demo
 	@$(VENV)/bin/crossband demo $(ARGS)
 
 test: lint
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/.ready-test
 	@$(VENV)/bin/ruff format --check .
