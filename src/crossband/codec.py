@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crossband import models
 from crossband.bounded import decode_bounded, encode_bounded
 from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
-from crossband.entropy.coder import SymbolReader, SymbolWriter
+from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner
+from crossband.entropy.prior import Past
+from crossband.entropy.vectors import FURTHEST, get_vectors, put_vectors, resampled
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
 from crossband.models.network import Model, PictureModel
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
 from crossband.transforms import QUALITY_COUNT, SynthesisFeatures
+from crossband.transforms.motion import difference, moved, search, summed, vector_price
 
 Order = Literal["infrared-first", "visible-first", "auto"]
 _ORDERS = {
@@ -45,11 +49,16 @@ class Shown:
     raster: Raster
     features: SynthesisFeatures
     latents: CodedLatents
+    key: CodedLatents
+    """Those of the key frame that it rests on: its own if it is one."""
+    vectors: Integers | None
+    """What moved since the frame before, in quarters of a pixel, (rows, columns, 2); None: a key
+    frame."""
     geometry: Geometry
     """Its size, depth and range."""
 
 
-Past = Mapping[Modality, Shown]
+ShownLast = Mapping[Modality, Shown]
 """What each camera showed last; frames of films are coded given it."""
 
 
@@ -59,7 +68,7 @@ class CodedFrame:
 
     records: tuple[PictureRecord, ...]
     """In the order of coding."""
-    shown: Past
+    shown: ShownLast
     """What every decoder will show; empty if it was not asked for."""
 
 
@@ -74,14 +83,29 @@ class _Context:
 
 
 @dataclass(frozen=True, slots=True)
+class _Prediction:
+    """What the same camera's frame before lets expect."""
+
+    before: Shown
+    vectors: Integers
+    """As in `Shown`."""
+    picture: Tensor
+    """What it showed, moved by them: the difference from it is coded."""
+
+    @property
+    def past(self) -> Past:
+        """What the entropy model sees."""
+        return Past(self.before.latents.signal, self.before.key.signal)
+
+
+@dataclass(frozen=True, slots=True)
 class _CodedPicture:
-    """One picture on the encoder's side."""
+    """The integers of one picture and what they rest on, as both sides hold them."""
 
     record: PictureRecord
     latents: CodedLatents
     context: _Context | None
-    before: Shown | None
-    """The same camera's frame before."""
+    prediction: _Prediction | None
 
 
 class Codec:
@@ -220,7 +244,7 @@ class Codec:
         quality: float = 50,
         order: Order = "infrared-first",
         effort: int = 5,
-        past: Past | None = None,
+        past: ShownLast | None = None,
         show: bool = True,
     ) -> CodedFrame:
         """The pictures of one frame.
@@ -250,9 +274,9 @@ class Codec:
         self,
         records: Sequence[PictureRecord],
         *,
-        past: Past | None = None,
+        past: ShownLast | None = None,
         only: Modality | None = None,
-    ) -> Past:
+    ) -> ShownLast:
         """What the pictures of one frame show.
 
         Args:
@@ -295,7 +319,7 @@ class Codec:
         index: int,
         order: tuple[Modality, Modality],
         effort: int,
-        past: Past | None,
+        past: ShownLast | None,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
@@ -306,9 +330,16 @@ class Codec:
             if raster is None:
                 continue
             before = None if past is None else past[modality]
-            coded = self._encode_picture(raster, modality, index, first, before)
+            shape = geometry(raster)
+            if before is not None:
+                shape = widened(shape, before.geometry)
+            picture = prepare(raster, modality, shape)
+            predicted = None
+            if before is not None:
+                predicted = _predicted(picture, before, modality, shape, index, first)
+            coded = self._encode_picture(picture, modality, shape, index, first, predicted)
             if first is not None and effort >= _TRY_ALONE:
-                alone = self._encode_picture(raster, modality, index, None, before)
+                alone = self._encode_picture(picture, modality, shape, index, None, predicted)
                 coded = min(coded, alone, key=lambda each: len(each.record.stream))
             found.append(coded)
             if first is None and pair.get(modality.partner) is not None:
@@ -317,19 +348,20 @@ class Codec:
 
     def _encode_picture(
         self,
-        raster: Raster,
+        picture: Tensor,
         modality: Modality,
+        shape: Geometry,
         index: int,
         first: Shown | None,
-        before: Shown | None,
+        predicted: _Prediction | None,
     ) -> _CodedPicture:
         part = self.model.get(modality)
-        shape = geometry(raster)
-        if before is not None:
-            shape = widened(shape, before.geometry)
-        picture = prepare(raster, modality, shape)
         quality = torch.tensor([index])
         writer = SymbolWriter(part.entropy.models)
+        if predicted is not None:
+            reference = _reference(first, *predicted.vectors.shape[:2])
+            put_vectors(predicted.vectors, reference, writer, part.entropy.models)
+            picture = difference(picture, predicted.picture)
         features = part.transforms.analysis.features(picture, quality)
         context = None
         if first is not None:
@@ -337,17 +369,19 @@ class Codec:
             wanted = part.transforms.alignment.coefficients(features, seen.eighth)
             coefficients = part.entropy.encode_coefficients(wanted, writer)
             context = _context(part, first, seen, coefficients)
-        present = torch.ones(1, 1, 1, 1)
-        aligned = None if context is None else context.aligned
-        past = None if before is None else before.features
-        latents = part.transforms.analysis(features, aligned, present, past)
+        latents = part.transforms.analysis(
+            features,
+            None if context is None else context.aligned,
+            torch.ones(1, 1, 1, 1),
+            None if predicted is None else part.transforms.analysis.look(predicted.picture),
+        )
         coded = part.entropy.encode(
             (latents / part.transforms.step(quality)[:, :, None, None]).permute(0, 2, 3, 1),
             part.hyper(latents, index),
             index,
             None if context is None else context.partner,
             writer,
-            past=None if before is None else before.latents.signal,
+            past=None if predicted is None else predicted.past,
         )
         record = PictureRecord(
             modality=modality,
@@ -363,7 +397,7 @@ class Codec:
             stream=writer.finish(),
             symbols_crc=coded.checksum,
         )
-        return _CodedPicture(record, coded, context, before)
+        return _CodedPicture(record, coded, context, predicted)
 
     # --- decoding ------------------------------------------------------------------------------
 
@@ -373,6 +407,15 @@ class Codec:
         part = self.model.get(record.modality)
         reader = SymbolReader(record.stream, part.entropy.models)
         shape = _geometry(record)
+        if not record.conditional:
+            first = None
+        predicted = None
+        if before is not None:
+            rows, columns = shape.latent_height, shape.latent_width
+            reference = _reference(first, rows, columns)
+            vectors = get_vectors(rows, columns, reference, reader)
+            shown = prepare(before.raster, record.modality, shape)
+            predicted = _Prediction(before, vectors, moved(shown, torch.from_numpy(vectors)[None]))
         context = None
         if record.conditional:
             assert first is not None  # the container refuses such a file
@@ -384,7 +427,7 @@ class Codec:
             record.quality_index,
             None if context is None else context.partner,
             reader,
-            past=None if before is None else before.latents.signal,
+            past=None if predicted is None else predicted.past,
         )
         if latents.checksum != record.symbols_crc:
             raise CorruptStream(
@@ -392,13 +435,14 @@ class Codec:
                 f" {latents.checksum:#010x}, expected {record.symbols_crc:#010x}; the file is"
                 " damaged or was made with other weights"
             )
-        return self._show(_CodedPicture(record, latents, context, before))
+        return self._show(_CodedPicture(record, latents, context, predicted))
 
     def _show(self, coded: _CodedPicture) -> Shown:
         """Synthesis: the same floats for the encoder's context and the decoder's picture."""
         record, latents, context = coded.record, coded.latents, coded.context
         transforms = self.model.get(record.modality).transforms
         quality = torch.tensor([record.quality_index])
+        predicted = coded.prediction
         decoded = (latents.latents / ONE).float().permute(0, 3, 1, 2)
         picture, features = transforms.synthesis(
             decoded * transforms.step(quality)[:, :, None, None],
@@ -406,10 +450,42 @@ class Codec:
             None if context is None else context.features,
             None if context is None else context.aligned,
             torch.ones(1, 1, 1, 1),
-            None if coded.before is None else coded.before.features,
+            None if predicted is None else transforms.analysis.look(predicted.picture),
         )
         shape = _geometry(record)
-        return Shown(restore(picture, shape), features, latents, shape)
+        if predicted is None:
+            return Shown(restore(picture, shape), features, latents, latents, None, shape)
+        return Shown(
+            restore(summed(picture, predicted.picture), shape),
+            features,
+            latents,
+            predicted.before.key,
+            predicted.vectors,
+            shape,
+        )
+
+
+def _predicted(
+    picture: Tensor,
+    before: Shown,
+    modality: Modality,
+    shape: Geometry,
+    index: int,
+    first: Shown | None,
+) -> _Prediction:
+    """The encoder's choice of vectors."""
+    shown = prepare(before.raster, modality, shape)
+    reference = _reference(first, shape.latent_height, shape.latent_width)
+    near = None if reference is None else torch.from_numpy(reference)[None].float()
+    vectors = search(picture, shown, vector_price(torch.tensor([index])), FURTHEST, near)
+    return _Prediction(before, vectors[0].numpy().astype(np.int32), moved(shown, vectors))
+
+
+def _reference(first: Shown | None, rows: int, columns: int) -> Integers | None:
+    """The partner's vectors on this picture's grid."""
+    if first is None or first.vectors is None:
+        return None
+    return resampled(first.vectors, rows, columns)
 
 
 def _context(
@@ -431,7 +507,7 @@ def _orders(pair: Pair, order: Order) -> list[tuple[Modality, Modality]]:
     return orders[:1] if pair.visible is None or pair.infrared is None else orders
 
 
-def _check_kind(model: Model, past: Past | None) -> None:
+def _check_kind(model: Model, past: ShownLast | None) -> None:
     """Weights of films code nothing without a frame before; all others know of none."""
     if model.codes_films == (past is None):
         kind = "frames of films given the frame before" if model.codes_films else "pairs"

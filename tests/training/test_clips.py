@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
+from crossband.pair import Modality
 from crossband.training.clips import ClipSampler, Motion
 from crossband.training.data import Batch, PictureStore, Sampler, Variation
 from crossband.training.export import write_weights
@@ -21,7 +23,9 @@ from crossband.training.loop import Run
 from crossband.training.network import TrainableCodec
 from crossband.training.recipe import Recipe
 from crossband.training.start import starting_codec, stored_codec
+from crossband.transforms.motion import difference, moved, summed
 
+SEES_BEFORE = re.compile(r"\.(past|past_sizes|key_sizes)\.")
 SIZE = 64
 FRAMES = 3
 PLAIN = Variation(unrelated_share=0, shift_share=0, scale_share=0, jitter_share=0)
@@ -132,7 +136,7 @@ def film_recipe(
     )
 
 
-def test_new_branches_of_the_frame_before_add_nothing(
+def test_new_weights_of_films_code_differences_as_the_weights_they_start_from_code_pictures(
     tiny_settings: CodecSettings, film_recipe: Recipe
 ) -> None:
     key = starting_codec(film_recipe.key_weights, tiny_settings)
@@ -142,11 +146,22 @@ def test_new_branches_of_the_frame_before_add_nothing(
     infrared = torch.rand(2, 1, 64, 64, generator=generator)
     quality = torch.tensor([10, 40])
     before = key(visible.flip(3), infrared.flip(3), quality, noise=False)
-    one = key(visible, infrared, quality, noise=False)
-    other = film(visible, infrared, quality, noise=False, past=before)
-    for a, b in ((one.visible, other.visible), (one.infrared, other.infrared)):
-        assert torch.allclose(a.picture, b.picture, atol=1e-5)
-        assert torch.allclose(a.bits, b.bits, rtol=1e-4)
+    coded = film(visible, infrared, quality, noise=False, past=before)
+    predicted = {
+        each: moved(before.get(each).picture.clamp(0, 1), coded.get(each).vectors)
+        for each in Modality
+    }
+    as_pictures = key(
+        difference(visible, predicted[Modality.VISIBLE]),
+        difference(infrared, predicted[Modality.INFRARED]),
+        quality,
+        noise=False,
+    )
+    for each in Modality:
+        one, other = coded.get(each), as_pictures.get(each)
+        assert torch.allclose(one.picture, summed(other.picture, predicted[each]), atol=1e-5)
+        assert torch.allclose(one.bits, other.bits)
+        assert torch.all(one.vector_bits > 0)
 
 
 def test_weights_of_films_may_have_fewer_blocks_than_those_they_start_from(
@@ -185,11 +200,11 @@ def test_every_branch_of_the_frame_before_gets_a_gradient(
     run = Run(film_recipe, films, tmp_path / "run", device="cpu", start=film_recipe.key_weights)
     with torch.no_grad():
         for name, parameter in run.codec.named_parameters():
-            if "past" in name and not parameter.any():
+            if SEES_BEFORE.search(name) and not parameter.any():
                 parameter.normal_(std=0.05)
     run.step()
-    past = {name: p for name, p in run.codec.named_parameters() if "past" in name}
-    assert len(past) > 40
+    past = {name: p for name, p in run.codec.named_parameters() if SEES_BEFORE.search(name)}
+    assert len(past) == 2 * (2 * 6 + 2 * 6)
     assert [n for n, p in past.items() if p.grad is None or not p.grad.any()] == []
 
 

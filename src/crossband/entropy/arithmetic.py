@@ -91,11 +91,6 @@ class RealArithmetic:
         """Partner activations scaled and shifted by coefficients in units of 1/16."""
         return saturate_real(projected * (1 + scale / 16) + shift / 16)
 
-    @staticmethod
-    def gated(activation: Tensor, gate: Tensor) -> Tensor:
-        """An activation times a gate between -1 and 1."""
-        return activation * gate.clamp(-1, 1)
-
 
 def index_offset(step: Tensor) -> Tensor:
     """What to add to a table index in signal units to get the one in steps."""
@@ -173,11 +168,6 @@ class IntegerArithmetic:
     def hyper(self, symbols: Tensor) -> Tensor:
         """Hyper-latents as activations."""
         return saturate(shift_down(symbols * self.hyper_value, 2.0**-HYPER_VALUE_BITS))
-
-    @staticmethod
-    def gated(activation: Tensor, gate: Tensor) -> Tensor:
-        """An activation times a gate between -1 and 1."""
-        return shift_down(activation * gate.clamp(-UNIT, UNIT), 1 / UNIT)
 
     @staticmethod
     def align(projected: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

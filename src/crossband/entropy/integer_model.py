@@ -18,7 +18,7 @@ from crossband.entropy.coder import (
     SymbolWriter,
     TableModels,
 )
-from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Prior
+from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Past, Prior
 
 ONE = 1 << MEAN_BITS
 """Decoded latents are integers in 1/64 of a step."""
@@ -119,7 +119,7 @@ class IntegerModel:
         partner: Partner | None,
         writer: SymbolWriter,
         *,
-        past: Tensor | None = None,
+        past: Past | None = None,
     ) -> CodedLatents:
         """Quantises and codes latents.
 
@@ -129,7 +129,7 @@ class IntegerModel:
             quality_index: 0 to 63.
             partner: the other picture's integers, or None to code alone.
             writer: the picture's stream, after its coefficients if it has a partner.
-            past: `CodedLatents.signal` of the same camera's frame before; weights of films only.
+            past: `CodedLatents.signal` of the same camera's earlier frames; weights of films only.
         """
         wanted = latents.double().clamp(-LARGEST_SYMBOL / ONE, LARGEST_SYMBOL / ONE)
         hyper_symbols = torch.round(hyper.double().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL))
@@ -154,7 +154,7 @@ class IntegerModel:
         partner: Partner | None,
         reader: SymbolReader,
         *,
-        past: Tensor | None = None,
+        past: Past | None = None,
     ) -> CodedLatents:
         """The inverse of `encode` for a grid of `height` x `width` latent positions."""
         rows, columns = -(-height // HYPER_FACTOR), -(-width // HYPER_FACTOR)
@@ -180,7 +180,7 @@ class IntegerModel:
         wanted: Tensor,
         quality_index: int,
         partner: Partner | None,
-        past: Tensor | None,
+        past: Past | None,
         exchange: _Exchange,
         size: tuple[int, int] | torch.Size,
     ) -> tuple[Tensor, Tensor]:
@@ -204,7 +204,7 @@ class IntegerModel:
         for number in range(PASS_COUNT):
             geometry = self.prior.geometry[number]
             positions = geometry.positions(height, width)
-            mean, index = self.prior.read(number, features, signal, arithmetic, past)
+            mean, index = self.prior.read(number, features, signal, arithmetic)
             target = flat[:, positions, geometry.channels]
             symbols = exchange(target, mean, index)
             decoded[:, positions, geometry.channels] = symbols * ONE + mean

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crossband.entropy.arithmetic import INDEX_GAIN, SIGNAL, RealArithmetic
 from crossband.entropy.fixed_point import RealLayer
-from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Pass, Prior
+from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Pass, Past, Prior
 from crossband.entropy.settings import EntropySettings
 from crossband.entropy.tables import OCTAVES_PER_TABLE, SPREAD_LOW, bounded, symbol_bits
 
@@ -126,22 +126,11 @@ class EntropyModel(nn.Module):
                 each.around.row_gain[:] = gain[: geometry.visible_channels]
         if self.settings.partner_context:
             self.calibrate_partner(partner_spread)
-        if self.settings.past:
-            self.calibrate_past(spread)
 
     @torch.no_grad()
     def calibrate_partner(self, spread: Tensor) -> None:
         """The part of `calibrate` that concerns the partner's latents."""
         self.prior.partner_in.column_gain[:] = 1 / spread.clamp(0.05, 64)
-
-    @torch.no_grad()
-    def calibrate_past(self, spread: Tensor) -> None:
-        """The part of `calibrate` that concerns the latents of the frame before."""
-        self.prior.past_mix.row_gain[:] = 1 / spread.clamp(0.05, 64)
-
-    def lacks_past_scales(self) -> bool:
-        """Whether the path of the frame before is new: never calibrated."""
-        return self.settings.past and bool((self.prior.past_mix.row_gain == 1).all())
 
     def lacks_partner_scales(self) -> bool:
         """Whether the partner's path is new: never calibrated."""
@@ -220,7 +209,7 @@ class EntropyModel(nn.Module):
         partner: Tensor | None = None,
         coefficients: Tensor | None = None,
         present: Tensor | None = None,
-        past: Tensor | None = None,
+        past: Past | None = None,
         noise: bool = True,
     ) -> Estimate:
         """Bits and decoded latents.
@@ -233,8 +222,7 @@ class EntropyModel(nn.Module):
                 channels), or None.
             coefficients: alignment coefficients (rounded), (batch, 2 * alignment channels).
             present: (batch,), 0 where the partner is missing.
-            past: decoded latents of the same camera's frame before in signal units, (batch,
-                height, width, channels), or None.
+            past: the same camera's earlier frames in signal units, or None.
             noise: uniform noise for the rate (training) instead of rounding (measuring).
         """
         with torch.autocast(latents.device.type, enabled=False):
@@ -250,7 +238,7 @@ class EntropyModel(nn.Module):
         partner: Tensor | None,
         coefficients: Tensor | None,
         present: Tensor | None,
-        past: Tensor | None,
+        past: Past | None,
         noise: bool,
     ) -> Estimate:
         arithmetic = self.arithmetic(step, quality_index)
@@ -278,9 +266,7 @@ class EntropyModel(nn.Module):
         for number in range(PASS_COUNT):
             geometry = self.prior.geometry[number]
             positions = geometry.positions(height, width).to(wanted.device)
-            mean, index = self.prior.read(
-                number, features, arithmetic.signal(decoded), arithmetic, past
-            )
+            mean, index = self.prior.read(number, features, arithmetic.signal(decoded), arithmetic)
             target = wanted[..., geometry.channels].flatten(1, 2)[:, positions]
             residual = target - mean
             bits = bits + symbol_bits(_noisy(residual, noise), index).sum((1, 2))

@@ -27,8 +27,19 @@ HYPER_FACTOR = 4
 """Latent positions a hyper-latent position, each way."""
 _SIZE_CHANNELS = 32
 """What magnitudes of latents are summed up in."""
-_PAST_GATES = 8
-"""Shares of the frame before that a position decides on, each for as many channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Decoded latents of one camera's earlier frames: what size those of the next one will have.
+
+    Their values say nothing: what is coded are differences from what the frame before shows.
+    """
+
+    frame: Tensor
+    """Of the frame before, (batch, height, width, channels)."""
+    key: Tensor
+    """Of the key frame that the frame before rests on, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +92,6 @@ class Sizes(nn.Module):
         return features
 
 
-class Past(nn.Module):
-    """Takes the latents of the frame before for the mean, as far as the position seems to stand
-    still; starts by taking nothing."""
-
-    gate_of: Tensor
-
-    def __init__(self, width: int, coded: int) -> None:
-        super().__init__()
-        self.same = RealDepthwise(coded)
-        with torch.no_grad():
-            self.same.weight.copy_(torch.eye(9)[4].expand(coded, 9))
-            self.same.bias.zero_()
-        self.gate = RealPointwise(width, _PAST_GATES, start_scale=0.0)
-        self.register_buffer(
-            "gate_of", torch.arange(coded) * _PAST_GATES // coded, persistent=False
-        )
-
-    def forward(
-        self, features: Tensor, past: Tensor, positions: Tensor, arithmetic: Arithmetic
-    ) -> Tensor:
-        """What to add to the means: (batch, positions, coded channels).
-
-        Args:
-            features: of the positions, (batch, positions, width).
-            past: signals of the coded channels, (batch, height, width, coded channels).
-            positions: flat indices.
-            arithmetic: real or integer.
-        """
-        # Leaky: a gate that is shut still learns.
-        gate = arithmetic.leaky(self.gate(features))[..., self.gate_of]
-        return arithmetic.gated(self.same(past).flatten(1, 2)[:, positions], gate)
-
-
 class Pass(nn.Module):
     """Reads means and tables for one pass off the features and the decoded neighbours."""
 
@@ -128,7 +106,6 @@ class Pass(nn.Module):
         self.sizes = Sizes(seen, width) if seen else None
         self.inner = RealPointwise(width, width)
         self.outer = RealPointwise(width, 2 * coded, start_scale=0.05)
-        self.past = Past(width, coded) if settings.past else None
 
     def forward(
         self,
@@ -136,7 +113,6 @@ class Pass(nn.Module):
         decoded: Tensor,
         positions: Tensor,
         arithmetic: Arithmetic,
-        past: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Means and spreads as activations, each (batch, positions, coded channels)."""
         total = self.features(features.flatten(1, 2)[:, positions])
@@ -147,8 +123,6 @@ class Pass(nn.Module):
         leaky = arithmetic.leaky
         inner = leaky(self.inner(leaky(total)))
         mean, spread = self.outer(inner).chunk(2, -1)
-        if past is not None and self.past is not None:
-            mean = arithmetic.saturate(mean + self.past(inner, past, positions, arithmetic))
         return mean, spread
 
 
@@ -187,9 +161,8 @@ class Prior(nn.Module):
             self.partner_out = RealPointwise(width, width, start_scale=0.0)
             self.partner_sizes = Sizes(settings.partner_channels, width)
         if settings.past:
-            self.past_mix = RealDepthwise(settings.latent_channels)
-            self.past_out = RealPointwise(settings.latent_channels, width, start_scale=0.0)
             self.past_sizes = Sizes(settings.latent_channels, width)
+            self.key_sizes = Sizes(settings.latent_channels, width)
         self.geometry = pass_geometry(settings)
         self.passes = nn.ModuleList(Pass(settings, each) for each in self.geometry)
 
@@ -203,7 +176,7 @@ class Prior(nn.Module):
         *,
         height: int,
         width: int,
-        past: Tensor | None = None,
+        past: Past | None = None,
     ) -> Tensor:
         """What is known of every position before its picture's latents are decoded.
 
@@ -215,8 +188,8 @@ class Prior(nn.Module):
             arithmetic: real or integer.
             height: latent rows.
             width: latent columns.
-            past: latents of the same camera's frame before, as activations on the same grid;
-                weights of films only.
+            past: latents of the same camera before, as activations on the same grid; weights of
+                films only.
         """
         up = self.hyper_features(hyper, arithmetic)[:, :height, :width]
         total = up + arithmetic.quality_features
@@ -232,8 +205,8 @@ class Prior(nn.Module):
             said = self.partner_out(inner) + self.partner_sizes(partner, arithmetic)
             total = total + (said if present is None else said * present)
         if past is not None and self.settings.past:
-            total = total + self.past_out(self.past_mix(past))
-            total = total + self.past_sizes(past, arithmetic)
+            total = total + self.past_sizes(past.frame, arithmetic)
+            total = total + self.key_sizes(past.key, arithmetic)
         return arithmetic.leaky(arithmetic.saturate(total))
 
     def hyper_features(self, hyper: Tensor, arithmetic: Arithmetic) -> Tensor:
@@ -251,7 +224,6 @@ class Prior(nn.Module):
         features: Tensor,
         decoded: Tensor,
         arithmetic: Arithmetic,
-        past: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Means and table indices of pass `number`, each (batch, positions, coded channels).
 
@@ -260,13 +232,11 @@ class Prior(nn.Module):
             features: what `features` gave.
             decoded: this picture's latents as activations, zero where not yet decoded.
             arithmetic: real or integer.
-            past: as for `features`.
         """
         geometry = self.geometry[number]
         positions = geometry.positions(*features.shape[1:3]).to(features.device)
         seen = decoded[..., : geometry.visible_channels]
-        before = None if past is None else past[..., geometry.channels]
-        mean, spread = self.passes[number](features, seen, positions, arithmetic, before)
+        mean, spread = self.passes[number](features, seen, positions, arithmetic)
         return (
             arithmetic.mean(mean, geometry.channels),
             arithmetic.table_index(spread, geometry.channels),

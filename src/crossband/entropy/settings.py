@@ -27,4 +27,4 @@ class EntropySettings:
     partner_context: bool = True
     """Whether the partner's latents enter the prior (an ablation switch)."""
     past: bool = False
-    """Whether the latents of the same camera's frame before enter it (films)."""
+    """Whether latents of the same camera's earlier frames enter it (films)."""

@@ -40,8 +40,6 @@ _MOST_BAD_STEPS = 20
 _STEPS_A_ROW = 50
 """Steps that one row of the log averages."""
 _MIDDLE_LAGRANGIAN = 0.02
-_COST_FLOOR = 2e-3
-"""Bits a pixel below which a crop's cost stops counting relatively: blank sky."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +220,6 @@ class Run:
                 entropy.calibrate(spreads[modality], spreads[modality.partner])
             elif entropy.lacks_partner_scales():
                 entropy.calibrate_partner(spreads[modality.partner])
-            if entropy.lacks_past_scales():
-                entropy.calibrate_past(spreads[modality])
             if new or entropy.hyper_is_dead(latents[modality], quality[:1]):
                 entropy.calibrate_hyper(latents[modality], quality[:1])
 
@@ -447,7 +443,7 @@ class Run:
             error = (one.picture - true).square().mean((1, 2, 3))
             cost = rate + weight * 255**2 * error
             # A small cost is as hard to halve as a large one, and BD-rate counts it as much.
-            relative = torch.log(cost + _COST_FLOOR)
+            relative = torch.log(cost + recipe.log_floor)
             loss = loss + share * torch.lerp(balance * cost, relative, recipe.log_share).mean()
             bpp = bpp + rate.detach().mean()
             hyper = hyper + one.hyper_bits.detach().mean() / pixels
@@ -456,7 +452,7 @@ class Run:
         return loss, torch.stack([loss.detach(), bpp, psnr, hyper, log_cost])
 
     def _bits(self, one: CodedPicture) -> Tensor:
-        return one.bits + self.recipe.coefficient_share * one.coefficient_bits
+        return one.bits + self.recipe.coefficient_share * one.coefficient_bits + one.vector_bits
 
     @torch.no_grad()
     def _update_average(self) -> None:

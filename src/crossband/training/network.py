@@ -10,9 +10,13 @@ from torch import Tensor, nn
 
 from crossband.entropy.arithmetic import SIGNAL
 from crossband.entropy.model import EntropyModel
+from crossband.entropy.prior import Past
+from crossband.entropy.tables import bits_of_integers
+from crossband.entropy.vectors import FURTHEST
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.transforms import PictureTransforms, SynthesisFeatures
+from crossband.transforms.motion import difference, expected, moved, search, summed, vector_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,17 @@ class CodedPicture:
     features: SynthesisFeatures
     signal: Tensor
     """Decoded latents in signal units, (batch, height, width, channels): the partner's context."""
+    past: Past
+    """What the entropy model of the next frame sees."""
+    vectors: Tensor | None
+    """What moved since the frame before, (batch, height / 16, width / 16, 2); None: a key frame."""
+    vector_bits: Tensor
+    """Estimate of what the vectors take, (batch,); nothing is learned from it."""
+
+    @property
+    def all_bits(self) -> Tensor:
+        """What the picture takes, (batch,)."""
+        return self.bits + self.coefficient_bits + self.vector_bits
 
 
 class TrainablePicture(nn.Module):
@@ -55,8 +70,21 @@ class TrainablePicture(nn.Module):
         Weights of films also need the coded pictures of the same camera's frame before. Sides
         must be multiples of 16, all grids the same.
         """
-        before = None if past is None else past.features
         transforms = self.transforms
+        vectors = predicted = before = None
+        vector_bits = torch.zeros_like(quality_index, dtype=torch.float32)
+        if past is not None:
+            shown = past.picture.clamp(0, 1)
+            reference = None if partner is None else partner.vectors
+            if reference is not None and present is not None:
+                reference = reference * present[:, None, None, None]
+            price = vector_price(quality_index)
+            vectors = search(picture, shown.detach(), price, FURTHEST, reference)
+            away = vectors if reference is None else vectors - reference
+            vector_bits = bits_of_integers(away - expected(away))
+            predicted = moved(shown, vectors)
+            before = transforms.analysis.look(predicted)
+            picture = difference(picture, predicted)
         step = transforms.step(quality_index)
         features = transforms.analysis.features(picture, quality_index)
         context = coefficients = seen = None
@@ -76,19 +104,23 @@ class TrainablePicture(nn.Module):
             partner=None if partner is None else partner.signal,
             coefficients=coefficients,
             present=present,
-            past=None if past is None else past.signal,
+            past=None if past is None else past.past,
             noise=noise,
         )
         decoded = estimate.latents * step[:, :, None, None]
         shown, own = transforms.synthesis(decoded, quality_index, seen, context, mask, before)
+        shown = shown.float() if predicted is None else summed(shown.float(), predicted)
         signal = (decoded * SIGNAL).permute(0, 2, 3, 1)
         return CodedPicture(
             bits=estimate.bits,
             hyper_bits=estimate.hyper_bits,
             coefficient_bits=estimate.coefficient_bits,
-            picture=shown.float(),
+            picture=shown,
             features=own,
             signal=signal,
+            past=Past(signal, signal if past is None else past.past.key),
+            vectors=vectors,
+            vector_bits=vector_bits,
         )
 
 

@@ -32,6 +32,7 @@ _ALLOWED: dict[str, tuple[float, float]] = {
     "quality_high": (0, 63),
     "quality_bias": (0, math.inf),
     "log_share": (0, 1),
+    "log_floor": (0, math.inf),
     "visible_weight": (0, math.inf),
     "infrared_weight": (0, math.inf),
     "alone_share": (0, 1),
@@ -91,6 +92,8 @@ class Recipe:
     """Losses are weighted by lagrangian^-balance: else the near-lossless steps drown the rest."""
     log_share: float = 0.0
     """Of the loss that is the logarithm of each crop's cost: 1 counts all contents alike."""
+    log_floor: float = 2e-3
+    """Bits a pixel below which a crop's cost stops counting relatively: blank sky."""
     visible_weight: float = 1.0
     """Weight of the visible picture's loss."""
     infrared_weight: float = 1.0

@@ -176,7 +176,7 @@ def _coded(
             continue
         coded = codec(visible, infrared, quality, alone=alone, noise=False, past=before)
         both = ((coded.visible, visible), (coded.infrared, infrared))
-        rates = [float(one.bits + one.coefficient_bits) / (height * width) for one, _ in both]
+        rates = [float(one.all_bits) / (height * width) for one, _ in both]
         found.append((*rates, *(_psnr(one.picture, true, height, width) for one, true in both)))
         before = coded if key_codec is not None else None
     return found

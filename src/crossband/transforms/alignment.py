@@ -73,26 +73,6 @@ class ContextBranch(nn.Module):
         return features + branch * present.to(branch.dtype)
 
 
-class PastBranch(nn.Module):
-    """Adds what the features of the frame before say: starts by adding zero.
-
-    Cross-attention finds what moved by up to 32 px, without optical flow; the context branch
-    takes what stood still.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.moved = SpatialAlignment(channels, channels, window=8, reach=4)
-        self.still = ContextBranch(channels, channels)
-
-    def forward(self, features: Tensor, past: Tensor) -> Tensor:
-        """Features at 1/8 resolution given those of the frame before, of the same shape."""
-        there = features.new_ones(1, 1, 1, 1)
-        features = self.moved(features, past, there)
-        found: Tensor = self.still(features, past, there)
-        return found
-
-
 class SpatialAlignment(nn.Module):
     """Windowed cross-attention: each position looks for its counterpart around its own place.
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from crossband.transforms.alignment import (
     ChannelAlignment,
     ContextBranch,
-    PastBranch,
     SpatialAlignment,
 )
 from crossband.transforms.blocks import GatedBlock, Pointwise
@@ -77,7 +76,7 @@ class Analysis(nn.Module):
             if settings.channel_alignment
             else None
         )
-        self.past = PastBranch(wide) if settings.past else None
+        self.past = ContextBranch(wide, wide) if settings.past else None
         self.after = nn.ModuleList(
             GatedBlock(wide) for _ in range(settings.analysis_blocks - first)
         )
@@ -99,10 +98,16 @@ class Analysis(nn.Module):
             picture: samples in 0 to 1, sides multiples of 16.
             quality_index: (batch,), 0 to 63.
         """
-        features: Tensor = self.head(F.pixel_unshuffle(picture - 0.5, 8))
-        features = features * self.gain(quality_index)[:, :, None, None].to(features.dtype)
+        features = self.look(picture)
+        gain: Tensor = self.gain(quality_index)[:, :, None, None]
+        features = features * gain.to(features.dtype)
         for block in self.before:
             features = block(features)
+        return features
+
+    def look(self, picture: Tensor) -> Tensor:
+        """The first layer of a picture as it is, whatever its quality."""
+        features: Tensor = self.head(F.pixel_unshuffle(picture - 0.5, 8))
         return features
 
     def forward(
@@ -110,7 +115,7 @@ class Analysis(nn.Module):
         features: Tensor,
         context: Tensor | None,
         present: Tensor,
-        past: SynthesisFeatures | None = None,
+        past: Tensor | None = None,
     ) -> Tensor:
         """Latents in sample units (an orthonormal transform's), not divided by the step.
 
@@ -118,10 +123,10 @@ class Analysis(nn.Module):
             features: what `features` gave.
             context: the aligned partner features at 1/8 resolution, or None.
             present: (batch, 1, 1, 1), 0 where the partner is missing.
-            past: what the synthesis of the same camera's frame before gave; weights of films only.
+            past: what `look` gives of the prediction from the frame before; weights of films only.
         """
         if past is not None and self.past is not None:
-            features = self.past(features, past.eighth)
+            features = self.past(features, past, present.new_ones(1, 1, 1, 1))
         if context is not None and self.context is not None:
             features = self.context(features, context, present)
         for block in self.after:
@@ -160,7 +165,7 @@ class Synthesis(nn.Module):
             if settings.channel_alignment
             else None
         )
-        self.past = PastBranch(wide) if settings.past else None
+        self.past = ContextBranch(wide, wide) if settings.past else None
         spatial = settings.spatial_alignment
         # 4 + 2 * 4 positions of 16 px and 8 + 2 * 4 of 8 px: reaches of 64 and 32 px.
         self.look_deep = (
@@ -186,7 +191,7 @@ class Synthesis(nn.Module):
         partner: SynthesisFeatures | None,
         context: Tensor | None,
         present: Tensor,
-        past: SynthesisFeatures | None = None,
+        past: Tensor | None = None,
     ) -> tuple[Tensor, SynthesisFeatures]:
         """The picture with samples near 0 to 1 (not clamped), and its features.
 
@@ -196,7 +201,7 @@ class Synthesis(nn.Module):
             partner: the partner's features on this picture's grid, or None.
             context: its aligned features at 1/8 resolution, or None.
             present: (batch, 1, 1, 1), 0 where the partner is missing.
-            past: what the same camera's frame before gave; weights of films only.
+            past: as for the analysis.
         """
         features: Tensor = self.head(latents)
         for block in self.deep:
@@ -208,7 +213,7 @@ class Synthesis(nn.Module):
         for block in self.before:
             features = block(features)
         if past is not None and self.past is not None:
-            features = self.past(features, past.eighth)
+            features = self.past(features, past, present.new_ones(1, 1, 1, 1))
         if partner is not None and self.look_wide is not None:
             features = self.look_wide(features, partner.eighth, present)
         if context is not None and self.context is not None:

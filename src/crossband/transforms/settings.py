@@ -47,7 +47,8 @@ class TransformSettings:
     """Whether the scaled and shifted partner features are used without seeing the current ones:
     residual instead of conditional coding (an ablation switch)."""
     past: bool = False
-    """Whether the features of the same camera's frame before are context (films)."""
+    """Whether what is coded is the difference from a prediction, of which features are context
+    (films)."""
 
     def __post_init__(self) -> None:
         if self.latent_channels > 4 * min(self.eighth_channels, 64 * self.picture_channels):

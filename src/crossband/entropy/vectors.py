@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Motion vectors to symbols and back (docs/format.md §13).
+
+Each vector is coded as the difference from what its neighbours make expect, in two streams of
+symbols, rows then columns, each with the one of the shipped tables that takes the fewest bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter, TableModels
+from crossband.entropy.tables import TABLE_COUNT
+from crossband.errors import CorruptStream
+
+FURTHEST = 1023
+"""Components lie between -FURTHEST and FURTHEST, in quarters of a pixel."""
+HEADER_TABLE = 40
+"""Table of the two table numbers, which are sent less the middle of their range."""
+_MIDDLE = TABLE_COUNT // 2
+
+
+def resampled(vectors: Integers, rows: int, columns: int) -> Integers:
+    """Vectors of another grid over the same view: nearest places, lengths in proportion.
+
+    Args:
+        vectors: (rows, columns, 2), of the other grid.
+        rows: of this one.
+        columns: likewise.
+    """
+    theirs = np.array(vectors.shape[:2])
+    down = np.arange(rows) * theirs[0] // rows
+    across = np.arange(columns) * theirs[1] // columns
+    scaled: Integers = vectors[down][:, across] * np.array([rows, columns]) // theirs
+    return np.clip(scaled, -FURTHEST, FURTHEST).astype(np.int32)
+
+
+def put_vectors(
+    vectors: Integers, reference: Integers | None, writer: SymbolWriter, models: TableModels
+) -> None:
+    """Codes vectors (rows, columns, 2).
+
+    Args:
+        vectors: in quarters of a pixel, each component between -FURTHEST and FURTHEST.
+        reference: vectors that these are likely to equal, of the same shape; None: zeros.
+        writer: the picture's stream.
+        models: the tables.
+    """
+    away = vectors if reference is None else vectors - reference
+    residuals = away - _expected(away)
+    for component in (0, 1):
+        symbols = residuals[..., component].ravel().astype(np.int32)
+        costs = [models.bits(symbols, np.full_like(symbols, i)) for i in range(TABLE_COUNT)]
+        index = int(np.argmin(costs))
+        writer.put(np.array([index - _MIDDLE], np.int32), np.array([HEADER_TABLE], np.int32))
+        writer.put(symbols, np.full_like(symbols, index))
+
+
+def get_vectors(
+    rows: int, columns: int, reference: Integers | None, reader: SymbolReader
+) -> Integers:
+    """The inverse of `put_vectors`.
+
+    Raises:
+        CorruptStream: a table or a vector that no encoder writes.
+    """
+    residuals = np.empty((rows, columns, 2), np.int64)
+    for component in (0, 1):
+        index = int(reader.get(np.array([HEADER_TABLE], np.int32))[0]) + _MIDDLE
+        if not 0 <= index < TABLE_COUNT:
+            raise CorruptStream(f"the stream names symbol table {index}; fetch the file again")
+        found = reader.get(np.full(rows * columns, index, np.int32))
+        residuals[..., component] = found.reshape(rows, columns)
+    away = _summed(residuals)
+    vectors = away if reference is None else away + reference
+    if np.abs(vectors).max() > FURTHEST:
+        raise CorruptStream(
+            f"the stream holds a motion vector beyond {FURTHEST / 4:.0f} pixels;"
+            " fetch the file again"
+        )
+    return vectors.astype(np.int32)
+
+
+def _expected(away: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """The median of each vector's left, upper and upper right neighbours, missing ones 0; in the
+    first row the left one."""
+    padded = np.pad(away, ((1, 0), (1, 1), (0, 0)))
+    left, above, right = padded[1:, :-2], padded[:-1, 1:-1], padded[:-1, 2:]
+    middle = np.maximum(np.minimum(left, above), np.minimum(np.maximum(left, above), right))
+    return np.concatenate([left[:1], middle[1:]])
+
+
+def _summed(residuals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Vectors whose differences from what is expected are these."""
+    rows, columns, _ = residuals.shape
+    summed = np.zeros((rows + 1, columns + 2, 2), np.int64)
+    values = residuals.tolist()
+    for row in range(rows):
+        above = summed[row].tolist()
+        for component in (0, 1):
+            left, line = 0, summed[row + 1, :, component]
+            for column in range(columns):
+                middle = left
+                if row:
+                    up, right = above[column + 1][component], above[column + 2][component]
+                    middle = max(min(left, up), min(max(left, up), right))
+                left = values[row][column][component] + middle
+                line[column + 1] = left
+    return summed[1:, 1:-1]

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The laws of motion vectors: how pictures are moved by them, and what the search finds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from crossband.entropy.vectors import FURTHEST
+from crossband.transforms.motion import difference, expected, moved, search, summed, vector_price
+
+HEIGHT, WIDTH = 64, 96
+
+
+@pytest.fixture(scope="module")
+def scene() -> Tensor:
+    """Smooth texture, larger than a picture on all sides."""
+    generator = torch.Generator().manual_seed(4)
+    noise = torch.rand(1, 3, HEIGHT // 4 + 32, WIDTH // 4 + 32, generator=generator)
+    return F.interpolate(noise, scale_factor=4, mode="bicubic").clamp(0, 1)
+
+
+def view(scene: Tensor, down: int, across: int) -> Tensor:
+    """What a camera sees that has gone so many pixels."""
+    return scene[:, :, 64 + down : 64 + down + HEIGHT, 64 + across : 64 + across + WIDTH]
+
+
+def price(quality: int = 40) -> Tensor:
+    return vector_price(torch.tensor([quality]))
+
+
+def test_no_motion_changes_nothing(scene: Tensor) -> None:
+    vectors = torch.zeros(1, HEIGHT // 16, WIDTH // 16, 2)
+    assert torch.allclose(moved(view(scene, 0, 0), vectors), view(scene, 0, 0), atol=1e-5)
+
+
+def test_whole_pixels_are_taken_from_where_the_vector_points(scene: Tensor) -> None:
+    vectors = torch.zeros(1, HEIGHT // 16, WIDTH // 16, 2)
+    vectors[0, 1, 2] = torch.tensor([4.0 * 3, 4.0 * -5])
+    past = view(scene, 0, 0)
+    shown = moved(past, vectors)
+    assert torch.allclose(shown[..., 16:32, 32:48], past[..., 19:35, 27:43], atol=1e-4)
+    shown[..., 16:32, 32:48] = past[..., 16:32, 32:48]
+    assert torch.allclose(shown, past, atol=1e-5)
+
+
+def test_the_border_goes_on(scene: Tensor) -> None:
+    vectors = torch.full((1, HEIGHT // 16, WIDTH // 16, 2), float(FURTHEST))
+    past = view(scene, 0, 0)
+    assert torch.allclose(moved(past, vectors), past[..., -1:, -1:].expand_as(past), atol=1e-4)
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 0), (1, -2), (9, 13), (-24, 20)])
+def test_the_search_finds_a_pan(scene: Tensor, down: int, across: int) -> None:
+    past, current = view(scene, 0, 0), view(scene, down, across)
+    vectors = search(current, past, price(), FURTHEST)
+    inside = vectors[0, 2:-2, 2:-2] if abs(down) > 16 else vectors[0, 1:-1, 1:-1]
+    assert torch.equal(inside, torch.tensor([4.0 * down, 4.0 * across]).expand_as(inside))
+
+
+def test_the_search_finds_quarter_pixels(scene: Tensor) -> None:
+    wanted = torch.tensor([5.0, -7.0]).expand(1, HEIGHT // 16, WIDTH // 16, 2)
+    current = moved(view(scene, 0, 0), wanted)
+    found = search(current, view(scene, 0, 0), price(63), FURTHEST)
+    assert (found - wanted).abs()[0, 1:-1, 1:-1].max() <= 1
+
+
+def test_two_objects_get_vectors_of_their_own(scene: Tensor) -> None:
+    past = view(scene, 0, 0)
+    current = torch.cat([view(scene, 2, 0)[..., :48], view(scene, 0, -6)[..., 48:]], -1)
+    found = search(current, past, price(), FURTHEST)[0, 1:-1]
+    assert torch.equal(found[:, 1], torch.tensor([8.0, 0.0]).expand(2, 2))
+    assert torch.equal(found[:, 4], torch.tensor([0.0, -24.0]).expand(2, 2))
+
+
+def test_noise_moves_by_little() -> None:
+    generator = torch.Generator().manual_seed(1)
+    past, current = 0.5 + 0.02 * torch.randn(2, 1, 1, HEIGHT, WIDTH, generator=generator)
+    # Between pixels noise is weaker, so some motion is found, but none far away.
+    assert search(current, past, price(5), FURTHEST).abs().max() <= 8
+
+
+def test_each_picture_of_a_batch_is_searched_by_itself(scene: Tensor) -> None:
+    past = view(scene, 0, 0).repeat(2, 1, 1, 1)
+    current = torch.cat([view(scene, 4, 4), view(scene, -3, 8)])
+    both = search(current, past, price().repeat(2), FURTHEST)
+    for number in range(2):
+        one = slice(number, number + 1)
+        assert torch.equal(both[one], search(current[one], past[one], price(), FURTHEST))
+
+
+def test_what_is_expected_is_the_median_of_three_neighbours() -> None:
+    field = torch.zeros(1, 2, 3, 2)
+    field[0, 0, :, 0] = torch.tensor([1.0, 5.0, 9.0])
+    field[0, 1, :, 0] = torch.tensor([4.0, 7.0, 2.0])
+    # Row 0: the left one. Row 1: left, above and above right, zero where there is none.
+    wanted = torch.tensor([[0.0, 1.0, 5.0], [1.0, 5.0, 7.0]])
+    assert torch.equal(expected(field)[0, ..., 0], wanted)
+
+
+def test_a_difference_is_undone(scene: Tensor) -> None:
+    one, other = view(scene, 0, 0), view(scene, 3, 3)
+    assert torch.allclose(summed(difference(one, other), other), one, atol=1e-6)
+    assert torch.equal(difference(one, one), torch.full_like(one, 0.5))
