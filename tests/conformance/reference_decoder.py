@@ -273,6 +273,10 @@ class Symbols:
     """Y of §10.4."""
     signal: Grid
     """S of §10.4, the context of a picture after it."""
+    key: Grid
+    """S of the same camera's picture in the key frame; its own in one."""
+    vectors: Grid | None
+    """§14.6, None in a key frame or a pair."""
     coefficients: Grid | None
     """§12, None where there are none."""
     checksum: int
@@ -292,6 +296,10 @@ def decode_record(
     q = record.quality_index
     rows, columns = -(-record.height // 16), -(-record.width // 16)
 
+    vectors = None
+    if past is not None:
+        reference = before.vectors if record.conditional else None
+        vectors = read_vectors(reader, reference, rows, columns)
     coefficients = None
     if record.conditional:
         coefficients = reader.batch(prior["coefficient_index"])
@@ -316,8 +324,7 @@ def decode_record(
         p = prior("partner_out", leaky(prior("partner_inner", prior("partner_mix", p))))
         t = t + p + prior.sizes("partner_sizes", r)
     if past is not None:
-        b = past.signal
-        t = t + prior("past_out", prior("past_mix", b)) + prior.sizes("past_sizes", b)
+        t = t + prior.sizes("past_sizes", past.signal) + prior.sizes("key_sizes", past.key)
     f = leaky(sat(t))
 
     # §10.4
@@ -343,11 +350,6 @@ def decode_record(
             )
         v = leaky(prior(f"passes.{k}.inner", leaky(t)))
         m, s = np.split(prior(f"passes.{k}.outer", v), 2, axis=-1)
-        if past is not None:
-            count = coded.stop - coded.start
-            gate = np.clip(leaky(prior(f"passes.{k}.past.gate", v)), -256, 256)
-            same = prior(f"passes.{k}.past.same", past.signal[:, :, coded])[here]
-            m = sat(m + down(same * gate[:, np.arange(count) * 8 // count], 8))
         steps = prior["qualities.signal"][q, coded]
         mean = down(m * (((1 << 31) + steps) // (2 * steps)), 18)
         index = np.clip(down(s * 8 + prior["qualities.offset"][q, coded], 8), 0, 63)
@@ -356,7 +358,30 @@ def decode_record(
             down(decoded[:, :, coded] * prior["qualities.signal"][q, coded], 12)
         )
     checksum, count = crc32c(reader.decoded), len(reader.decoded) // 4
-    return Symbols(decoded, signal, coefficients, checksum, count, reader.escapes)
+    key = signal if past is None else past.key
+    return Symbols(decoded, signal, key, vectors, coefficients, checksum, count, reader.escapes)
+
+
+def read_vectors(reader: SymbolReader, reference: Grid | None, rows: int, columns: int) -> Grid:
+    """§14.6."""
+    d = np.zeros((rows, columns + 2, 2), np.int64)  # one more column on each side
+    for c in range(2):
+        n = int(reader.batch(np.array([40]))[0]) + 32
+        assert 0 <= n < 64
+        symbols = reader.batch(np.full((rows, columns), n))
+        for y in range(rows):
+            for x in range(1, columns + 1):
+                e = d[y, x - 1, c]
+                if y:
+                    e = np.median([e, d[y - 1, x, c], d[y - 1, x + 1, c]])
+                d[y, x, c] = e + symbols[y, x - 1]
+    vectors = d[:, 1:-1]
+    if reference is not None:
+        size = np.array(reference.shape[:2])
+        moved = resample(reference, rows, columns) * np.array([rows, columns]) // size
+        vectors = vectors + np.clip(moved, -1023, 1023)
+    assert np.abs(vectors).max() <= 1023
+    return vectors
 
 
 def decode_symbols(data: bytes, weights: Path) -> list[Symbols]:

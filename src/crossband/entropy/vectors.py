@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion vectors to symbols and back (docs/format.md §13).
+"""Motion vectors to symbols and back (docs/format.md §14.6).
 
 Each vector is coded as the difference from what its neighbours make expect, in two streams of
 symbols, rows then columns, each with the one of the shipped tables that takes the fewest bits.
