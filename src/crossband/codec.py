@@ -245,6 +245,7 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         past: ShownLast | None = None,
+        conditional: bool | None = None,
         show: bool = True,
     ) -> CodedFrame:
         """The pictures of one frame.
@@ -255,6 +256,8 @@ class Codec:
             order: which picture is coded first.
             effort: how much is tried.
             past: what each camera of the pair showed last, for weights of films; None for others.
+            conditional: whether the second picture is coded given the first; None: the effort says
+                what is tried.
             show: whether to give what decoders will show, which the next frame is coded given.
 
         Raises:
@@ -263,7 +266,10 @@ class Codec:
         _check_kind(self.model, past)
         index = quality_index(quality)
         coded = min(
-            (self._encode_pair(pair, index, each, effort, past) for each in _orders(pair, order)),
+            (
+                self._encode_pair(pair, index, each, effort, past, conditional)
+                for each in _orders(pair, order)
+            ),
             key=lambda pictures: sum(len(each.record.stream) for each in pictures),
         )
         shown = {each.record.modality: self._show(each) for each in coded} if show else {}
@@ -320,6 +326,7 @@ class Codec:
         order: tuple[Modality, Modality],
         effort: int,
         past: ShownLast | None,
+        conditional: bool | None = None,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
@@ -337,13 +344,18 @@ class Codec:
             predicted = None
             if before is not None:
                 predicted = _predicted(picture, before, modality, shape, index, first)
-            coded = self._encode_picture(picture, modality, shape, index, first, predicted)
-            if first is not None and effort >= _TRY_ALONE:
-                alone = self._encode_picture(picture, modality, shape, index, None, predicted)
-                coded = min(coded, alone, key=lambda each: len(each.record.stream))
-            found.append(coded)
+            given = [first]
+            if first is not None and conditional is not None:
+                given = [first if conditional else None]
+            elif first is not None and effort >= _TRY_ALONE:
+                given = [first, None]
+            tried = [
+                self._encode_picture(picture, modality, shape, index, each, predicted)
+                for each in given
+            ]
+            found.append(min(tried, key=lambda each: len(each.record.stream)))
             if first is None and pair.get(modality.partner) is not None:
-                first = self._show(coded)
+                first = self._show(found[0])
         return found
 
     def _encode_picture(

@@ -21,6 +21,9 @@ from crossband.scenes import Blocks, block_means, is_cut
 
 _FAILED = 4.0
 """Times the mean squared error of the key frame that makes a prediction a failure."""
+_TRY_EACH = 7
+"""Effort from which every frame tries its second picture given the first and alone; below it, a
+group goes on as its first predicted frame did."""
 
 
 class FrameCodec:
@@ -52,6 +55,7 @@ class FrameCodec:
         self._order: Order = "infrared-first"
         self._scene: Blocks = {}
         self._key_errors: Mapping[Modality, float] = {}
+        self._conditional: bool | None = None
 
     def encode(
         self, pair: Pair, *, quality: float, order: Order, effort: int
@@ -87,8 +91,15 @@ class FrameCodec:
         """The frame given the past; None where what it shows is far worse than its key frame."""
         assert self.predictor is not None
         coded = self.predictor.encode_frame(
-            pair, quality=quality, order=self._order, effort=effort, past=self._past
+            pair,
+            quality=quality,
+            order=self._order,
+            effort=effort,
+            past=self._past,
+            conditional=self._conditional if effort < _TRY_EACH else None,
         )
+        if len(coded.records) > 1:
+            self._conditional = coded.records[1].conditional
         errors = _errors(pair, coded)
         failed = any(errors[each] > _FAILED * self._key_errors[each] for each in errors)
         return None if failed else coded
@@ -129,7 +140,7 @@ class FrameCodec:
 
     def forget(self) -> None:
         """Lets go of the past: the next frame that can be coded is a key frame."""
-        self._past, self._since_key, self._scene = {}, 0, {}
+        self._past, self._since_key, self._scene, self._conditional = {}, 0, {}, None
 
     def _continues(self, scene: Blocks) -> bool:
         """Whether each camera goes on with what it showed last."""

@@ -20,8 +20,9 @@ PARTS = 4
 _COARSE = 4
 _REACH = 7
 """Coarse pixels that the search looks away from a block's own place."""
-_STEPS = (8, 4, 2, 1)
-"""Units by which a vector is refined, one after the other."""
+_STAGES = ((2, 1, (8, 4)), (1, 2, (2, 1)), (1, 1, ()))
+"""How many times as small the pictures are, of how many rows one is compared, and the units by
+which vectors are refined; the last stage only settles which neighbours move as one."""
 
 
 def moved(picture: Tensor, vectors: Tensor) -> Tensor:
@@ -33,17 +34,32 @@ def moved(picture: Tensor, vectors: Tensor) -> Tensor:
         picture: (batch, channels, height, width), sides multiples of 16.
         vectors: rows then columns, (batch, height / 16, width / 16, 2), in quarter pixels.
     """
-    return _taken(picture, vectors, "bicubic")
+    return _taken(picture, vectors / PARTS, BLOCK, "bicubic")
 
 
-def _taken(picture: Tensor, vectors: Tensor, mode: str) -> Tensor:
+def _taken(picture: Tensor, pixels: Tensor, block: int, mode: str, every: int = 1) -> Tensor:
+    """`moved` by vectors in pixels, for blocks of another side; of each `every` rows the first."""
     height, width = picture.shape[-2:]
-    field = vectors.float().repeat_interleave(BLOCK, 1).repeat_interleave(BLOCK, 2) / PARTS
-    rows = torch.arange(height, device=picture.device)[:, None] + field[..., 0]
-    columns = torch.arange(width, device=picture.device) + field[..., 1]
-    grid = torch.stack((columns * (2 / (width - 1)) - 1, rows * (2 / (height - 1)) - 1), -1)
+    batch, down, across, _ = pixels.shape
+    device = picture.device
+    at = torch.arange(0, height, every, device=device).view(down, -1, 1, 1)
+    rows = at + pixels[:, :, None, :, None, 0].float()
+    columns = torch.arange(width, device=device).view(across, -1)
+    columns = columns + pixels[:, :, None, :, None, 1].float()
+    shape = (batch, down, block // every, across, block)
+    grid = torch.stack(
+        (
+            (columns * (2 / (width - 1)) - 1).expand(shape),
+            (rows * (2 / (height - 1)) - 1).expand(shape),
+        ),
+        -1,
+    )
     return F.grid_sample(
-        picture.float(), grid, mode=mode, padding_mode="border", align_corners=True
+        picture.float(),
+        grid.reshape(batch, height // every, width, 2),
+        mode=mode,
+        padding_mode="border",
+        align_corners=True,
     )
 
 
@@ -99,34 +115,65 @@ def search(
     """
     here = current.mean(1, keepdim=True).float()
     there = past.mean(1, keepdim=True).float()
-    price = price[:, None, None]
     vectors = _coarse(here, there)
     if reference is None:
         reference = torch.zeros_like(vectors)
-
-    def cost(candidate: Tensor) -> Tensor:
-        error = (_taken(there, candidate, "bilinear") - here).abs()
-        levels = F.avg_pool2d(error, BLOCK)[:, 0] * (255 * BLOCK * BLOCK)
-        away = candidate - reference - expected(vectors - reference)
-        return levels + price * (2 * torch.log2(1 + away.abs())).sum(-1)
-
-    def better(vectors: Tensor, least: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
-        candidate = candidate.clamp(-furthest, furthest)
-        found = cost(candidate)
-        wins = found < least
-        return torch.where(wins[..., None], candidate, vectors), torch.where(wins, found, least)
-
-    least = cost(vectors)
-    for start in (torch.zeros_like(vectors), reference):
-        vectors, least = better(vectors, least, start)
-    for step in _STEPS:
-        for down, across in ((-step, 0), (step, 0), (0, -step), (0, step)):
-            vectors, least = better(vectors, least, vectors + vectors.new_tensor((down, across)))
-        least = cost(vectors)
+    halves = F.avg_pool2d(here, 2), F.avg_pool2d(there, 2)
+    for size, every, steps in _STAGES:
+        pictures = (here, there) if size == 1 else halves
+        choice = _Choice(*pictures, size, every, price[:, None, None], furthest, reference, vectors)
+        choice.offer(torch.zeros_like(vectors))
+        choice.offer(reference)
+        for step in steps:
+            for down, across in ((-step, 0), (step, 0), (0, -step), (0, step)):
+                choice.offer(choice.vectors + vectors.new_tensor((down, across)))
+        choice.judge()
         for rows, columns in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            vectors, least = better(vectors, least, torch.roll(vectors, (rows, columns), (1, 2)))
-        vectors, least = better(vectors, least, reference + expected(vectors - reference))
+            choice.offer(torch.roll(choice.vectors, (rows, columns), (1, 2)))
+        choice.offer(reference + expected(choice.vectors - reference))
+        vectors = choice.vectors
     return vectors
+
+
+class _Choice:
+    """The best vectors so far, judged on pictures that are `size` times as small."""
+
+    def __init__(
+        self,
+        here: Tensor,
+        there: Tensor,
+        size: int,
+        every: int,
+        price: Tensor,
+        furthest: int,
+        reference: Tensor,
+        vectors: Tensor,
+    ) -> None:
+        self.here, self.there, self.size, self.every = here[:, :, ::every], there, size, every
+        self.price, self.furthest, self.reference = price, furthest, reference
+        self.vectors = vectors
+        self.judge()
+
+    def judge(self) -> None:
+        """What the vectors cost now: what one costs depends on its neighbours."""
+        self.least = self._cost(self.vectors)
+
+    def offer(self, candidate: Tensor) -> None:
+        """Takes those that cost less."""
+        candidate = candidate.clamp(-self.furthest, self.furthest)
+        found = self._cost(candidate)
+        wins = found < self.least
+        self.vectors = torch.where(wins[..., None], candidate, self.vectors)
+        self.least = torch.where(wins, found, self.least)
+
+    def _cost(self, candidate: Tensor) -> Tensor:
+        block = BLOCK // self.size
+        pixels = candidate / (PARTS * self.size)
+        error = (_taken(self.there, pixels, block, "bilinear", self.every) - self.here).abs()
+        levels = F.avg_pool2d(error, (block // self.every, block))[:, 0] * (255 * BLOCK * BLOCK)
+        away = candidate - self.reference
+        away = away - expected(away)
+        return levels + self.price * (2 * torch.log2(1 + away.abs())).sum(-1)
 
 
 def _coarse(here: Tensor, there: Tensor) -> Tensor:
