@@ -80,8 +80,10 @@ class Writer:
                 picture that later ones have. Else those of the first pair.
             codec: what `crossband.load` gave; the default weights if not given.
             predictor: likewise, of weights of films, for the frames between key frames; if not
-                given, every frame is a key frame.
+                given, those that are shipped for `codec`, and where there are none every frame is
+                a key frame.
             keyframe: most frames from one key frame to the next; a change of scene makes one too.
+                1: every frame is a key frame.
             force: replace a file that exists.
 
         Raises:
@@ -147,7 +149,7 @@ class Writer:
             )
         self._check_cameras(pair)
         if self._codec is None:
-            self._codec = _frame_codec(*self._weights)
+            self._codec = _film_codec(*self._weights)
         quality, order, effort = self._options
         pictures, predicted = self._codec.encode(pair, quality=quality, order=order, effort=effort)
         if self._writer is None:
@@ -488,6 +490,7 @@ class FrameDecoder:
         """The weights given, else those that the film names."""
         import crossband
         from crossband import models
+        from crossband.frame_codec import FrameCodec
 
         codec, predictor = self._weights
         if codec is None:
@@ -495,14 +498,19 @@ class FrameDecoder:
         if predictor is None and self._header.predictor_id:
             card = models.find(self._header.predictor_id, option="--film-model")
             predictor = crossband.load(card.name)
-        return _frame_codec(codec, predictor)
+        return FrameCodec(codec, predictor)
 
 
-def _frame_codec(codec: Codec | None, predictor: Codec | None, keyframe: int = 1) -> FrameCodec:
+def _film_codec(codec: Codec | None, predictor: Codec | None, keyframe: int) -> FrameCodec:
+    """What a film is written with."""
     import crossband
+    from crossband import models
     from crossband.frame_codec import FrameCodec
 
-    return FrameCodec(codec or crossband.load(), predictor, keyframe=keyframe)
+    codec = codec or crossband.load()
+    if predictor is None and keyframe > 1 and (name := models.of_films(codec.model.card)):
+        predictor = crossband.load(name)
+    return FrameCodec(codec, predictor if keyframe > 1 else None, keyframe=keyframe)
 
 
 def open_film(

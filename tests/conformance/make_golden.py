@@ -11,6 +11,9 @@ so their weights stay and their streams too. Each weight file has a folder named
     CASE.visible.png        what it decoded to here; elsewhere each sample is within one level
     CASE.infrared.png
     digests.json            SHA-256 of each stream, and of the integers that each picture decodes to
+
+Weights of films have one stream, film.xb, with key frames by `base`; the pictures are those of its
+last frame, the integers those of all frames.
 """
 
 from __future__ import annotations
@@ -29,9 +32,10 @@ import numpy as np
 if __name__ == "__main__":  # from a source tree that need not be installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+import crossband
 from crossband import models
 from crossband.codec import Codec
-from crossband.pair import Modality, Pair
+from crossband.pair import Modality, Pair, Raster
 from crossband.sources import write
 from crossband.testing import synthetic_pair
 
@@ -69,19 +73,56 @@ CASES = (
 )
 
 
+FILM = "film"
+_SCENE = synthetic_pair(visible=(64, 96), infrared=(48, 80), infrared_bit_depth=14, seed=6)
+
+
+def _panned(by: int) -> Pair:
+    moved = (
+        Raster(np.roll(raster.samples, (by, 3 * by), (0, 1)), raster.bit_depth)
+        for raster in (_SCENE.visible, _SCENE.infrared)
+        if raster is not None
+    )
+    return Pair(*moved)
+
+
+FILM_PAIRS = tuple(_panned(by) for by in range(4))
+"""A camera that pans by three pixels across and one down."""
+
+
 class ListeningCodec(Codec):
     """A codec that keeps a digest of the integers of every picture that it decodes."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, digests: dict[str, str] | None = None) -> None:
         super().__init__(model)
-        self.digests: dict[str, str] = {}
+        self.digests = {} if digests is None else digests
 
     def _show(self, coded: Any) -> Any:
         integers = coded.latents.latents.numpy()
         data = integers.astype("<i8").tobytes()
+        if coded.prediction is not None:
+            data += coded.prediction.vectors.astype("<i8").tobytes()
         assert np.array_equal(integers, np.rint(integers))
-        self.digests[coded.record.modality.value] = hashlib.sha256(data).hexdigest()
+        name = coded.record.modality.value
+        # Of a film's frames one after the other.
+        chain = self.digests.get(name, "")
+        self.digests[name] = hashlib.sha256(chain.encode() + data).hexdigest()
         return super()._show(coded)
+
+
+def decode_film(path: Path, codecs: dict[str, Codec]) -> tuple[Pair, dict[str, str]]:
+    """The last frame of a stored film, and the digests of all.
+
+    Args:
+        path: of the film.
+        codecs: weights by their names.
+    """
+    digests: dict[str, str] = {}
+    key, films = (
+        ListeningCodec(codecs[name].model, digests) for name in ("base", path.parent.name)
+    )
+    with crossband.open(path, codec=key, predictor=films) as film:
+        return list(film)[-1], digests
 
 
 def make(name: str) -> None:
@@ -89,21 +130,45 @@ def make(name: str) -> None:
     card = models.describe(name)
     folder = FOLDER / card.weights_id
     folder.mkdir()
-    codec = ListeningCodec(models.load(name))
+    model = models.load(name)
+    digests = (_make_film if model.codes_films else _make_pairs)(model, folder)
+    text = json.dumps(digests, indent=2, sort_keys=True) + "\n"
+    (folder / DIGESTS).write_text(text, encoding="utf-8")
+    if name == "base":  # what `crossband doctor` decodes
+        shutil.copy(folder / "visible-first.xb", card.path.with_name("golden.xb"))
+
+
+def _make_film(model: Any, folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / f"{FILM}.xb"
+    codecs = {"base": crossband.load(), folder.name: Codec(model)}
+    # Effort 1 does not try the second picture alone: it is conditional for sure.
+    with crossband.Writer(
+        path, quality=60, effort=1, codec=codecs["base"], predictor=codecs[folder.name]
+    ) as writer:
+        for pair in FILM_PAIRS:
+            writer.write(pair)
+    pair, digests = decode_film(path, codecs)
+    _write(pair, folder, FILM)
+    return {FILM: {"stream": hashlib.sha256(path.read_bytes()).hexdigest(), **digests}}
+
+
+def _make_pairs(model: Any, folder: Path) -> dict[str, dict[str, str]]:
+    codec = ListeningCodec(model)
     digests: dict[str, dict[str, str]] = {}
     for case in CASES:
         data = codec.encode(case.pair, **case.options)
         codec.digests = {}
         pair = codec.decode(data)
         (folder / f"{case.name}.xb").write_bytes(data)
-        for modality in Modality:
-            if (raster := pair.get(modality)) is not None:
-                write(raster, folder / f"{case.name}.{modality.value}.png")
+        _write(pair, folder, case.name)
         digests[case.name] = {"stream": hashlib.sha256(data).hexdigest(), **codec.digests}
-    text = json.dumps(digests, indent=2, sort_keys=True) + "\n"
-    (folder / DIGESTS).write_text(text, encoding="utf-8")
-    if name == "base":  # what `crossband doctor` decodes
-        shutil.copy(folder / "visible-first.xb", card.path.with_name("golden.xb"))
+    return digests
+
+
+def _write(pair: Pair, folder: Path, case: str) -> None:
+    for modality in Modality:
+        if (raster := pair.get(modality)) is not None:
+            write(raster, folder / f"{case}.{modality.value}.png")
 
 
 def main() -> None:

@@ -15,15 +15,17 @@ import pytest
 from crossband import models
 from crossband.container import pack, unpack
 from crossband.errors import MissingWeights
-from crossband.pair import Modality
+from crossband.pair import Modality, Pair
 from crossband.sources import read
 
 FOLDER = Path(__file__).parent
 MAKER = runpy.run_path(str(FOLDER / "make_golden.py"))
 AGAIN = "python tests/conformance/make_golden.py"
 
-STREAMS = sorted(path for path in FOLDER.glob("*/*.xb") if path.parent.name != "bounded")
+ALL = sorted(path for path in FOLDER.glob("*/*.xb") if path.parent.name != "bounded")
 """Those of bounded infrared are held to their samples elsewhere (tests/test_bounded.py)."""
+FILMS = [path for path in ALL if path.stem == MAKER["FILM"]]
+STREAMS = [path for path in ALL if path not in FILMS]
 LOADED: dict[str, Any] = {}
 
 
@@ -56,8 +58,9 @@ def stream_id(path: Path) -> str:
 @pytest.mark.parametrize("name", models.names())
 def test_streams_of_all_shipped_weights_are_stored(name):
     weights_id = models.describe(name).weights_id
-    stored = {path.stem for path in STREAMS if path.parent.name == weights_id}
-    wanted = {case.name for case in MAKER["CASES"]}
+    stored = {path.stem for path in ALL if path.parent.name == weights_id}
+    codes_films = codec_for(weights_id).model.codes_films
+    wanted = {MAKER["FILM"]} if codes_films else {case.name for case in MAKER["CASES"]}
     assert wanted <= stored, f"no streams of the weights '{name}' are stored: {AGAIN}"
 
 
@@ -78,6 +81,22 @@ def test_a_stored_stream_decodes_to_its_integers_and_within_one_level_of_its_pic
     known = digests_of(path)
     del known["stream"]
     assert codec.digests == known
+    check_pictures(pair, path)
+
+
+@pytest.mark.parametrize("path", FILMS, ids=stream_id)
+def test_a_stored_film_decodes_to_its_integers_and_within_one_level_of_its_last_frame(path):
+    base = codec_for(models.describe("base").weights_id)
+    codecs = {"base": base, path.parent.name: codec_for(path.parent.name)}
+    pair, digests = MAKER["decode_film"](path, codecs)
+    known = digests_of(path)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == known.pop("stream")
+    assert digests == known
+    check_pictures(pair, path)
+
+
+def check_pictures(pair: Pair, path: Path) -> None:
+    """Each sample is within one level of the stored one."""
     for modality in Modality:
         picture = path.with_suffix(f".{modality.value}.png")
         raster = pair.get(modality)

@@ -66,6 +66,7 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, Callable[..., ExitCode], str], .
         "Crossband and other codecs on the same pairs, side by side.",
         (
             ("run", bench.run, bench.RUN_EXAMPLES),
+            ("films", bench.films, bench.FILMS_EXAMPLES),
             ("table", bench.table, bench.TABLE_EXAMPLES),
             ("plot", bench_plot.plot, bench_plot.EXAMPLES),
             ("report", bench_report.report, bench_report.EXAMPLES),

@@ -16,12 +16,17 @@ from crossband.cli.options import Json
 from crossband.cli.outcome import ExitCode, Interrupted, UsageError, complain, print_json
 
 if TYPE_CHECKING:
-    from crossband.bench.run import Progress, Task
+    from crossband.bench.run import Progress, Summary, Task
 
 RUN_EXAMPLES = """
 crossband bench run --data pairs --codecs x265,webp,crossband -o rows.jsonl
 crossband bench run --data pairs --codecs crossband --quality crossband=20,40,60 -o rows.jsonl
 crossband bench run --data shared/data --set roadscene:test:10 --set msrs --codecs vvenc -o r.jsonl
+"""
+FILMS_EXAMPLES = """
+crossband bench films --clip yard=vis.mp4,ir.mkv --codecs x265-ldp,crossband -o films.jsonl
+crossband bench films --clip a=a/vis,a/ir --codecs vvenc-ra/32,crossband/32 -o films.jsonl
+crossband bench table films.jsonl --against x265-ldp
 """
 TABLE_EXAMPLES = """
 crossband bench table rows.jsonl --against x265
@@ -119,6 +124,84 @@ def run(
         raise Interrupted(
             f"interrupted; {output} keeps every row, the same command goes on"
         ) from None
+    return _told(summary, output, json=json)
+
+
+def films(
+    *,
+    clips: Annotated[
+        list[str],
+        typer.Option(
+            "--clip",
+            metavar="NAME=VISIBLE,INFRARED",
+            help="Two film files, or two folders of numbered pictures. May be repeated.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Rows as JSON lines; rows in it are kept."
+        ),
+    ],
+    codecs: Annotated[
+        str, typer.Option(metavar="NAMES", help="Codecs, with commas; a wrong name lists them all.")
+    ],
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What rows and tables call these clips.")
+    ] = "films",
+    frames: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Only so many of each clip.  [default: all]"),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODEC=Q,Q,...",
+            help="Qualities of one codec, on its own scale. May be repeated.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=1, help="A slower encode or decode has failed."),
+    ] = 3600,
+    untimed: Annotated[
+        bool, typer.Option("--untimed", help="Rows without seconds: other work runs beside it.")
+    ] = False,
+    json: Json = False,
+) -> ExitCode:
+    """Measure film codecs on clips of two cameras: one row a clip, codec and quality.
+
+    A whole clip is one group; NAME/32 makes a key frame every 32 frames. Every encode is a file,
+    decoded in another process. PSNR is the mean of the frames'. A run that was stopped goes on
+    where it was, and `bench table` and `bench plot` read its rows.
+    """
+    from crossband.bench import film_coders, film_run
+
+    chosen = [film_coders.find(each.strip()) for each in codecs.split(",")]
+    qualities = _qualities(quality or [], [coder.name for coder in chosen])
+    paths = [film_run.parse_clip(text) for text in clips]
+    try:
+        with bench_progress() as report:
+            summary = film_run.run(
+                paths,
+                chosen,
+                output,
+                dataset=name,
+                frames=frames,
+                qualities=qualities,
+                limit_s=timeout,
+                timed=not untimed,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; {output} keeps every row, the same command goes on"
+        ) from None
+    return _told(summary, output, json=json)
+
+
+def _told(summary: Summary, output: Path, *, json: bool) -> ExitCode:
+    """Says what a run did."""
     for line in summary.failures:
         complain(line)
     for name in summary.skipped:

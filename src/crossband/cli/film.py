@@ -69,20 +69,17 @@ class FilmOptions:
                 " more: try --keyframe 32"
             )
 
-    def predictor(self, model: str) -> str | None:
-        """The name of the weights of frames between key frames; None: there are none.
+    @property
+    def most_between(self) -> int:
+        """Frames from one key frame to the next."""
+        from crossband.film import KEYFRAME
 
-        Args:
-            model: weights of the key frames.
-        """
-        from crossband import models
+        return 1 if self.film_model == "none" else self.keyframe or KEYFRAME
 
-        if self.film_model == "none" or self.keyframe == 1:
-            return None
-        if self.film_model is None:
-            shipped = f"{model}-video"
-            return shipped if shipped in models.names() else None
-        return self.film_model
+    @property
+    def weights(self) -> str | None:
+        """Those named for the frames between key frames; None: what `Writer` chooses."""
+        return None if self.film_model == "none" else self.film_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ def are_films(visible: str | None, infrared: str | None) -> bool:
 def encode_film(request: EncodeFilm) -> ExitCode:
     """Two recordings in, one film out; Ctrl-C leaves a whole film of the frames so far."""
     import crossband
-    from crossband.film import KEYFRAME, Writer
+    from crossband.film import Writer
 
     recordings = _recordings(request)
     for recording in recordings:
@@ -136,7 +133,7 @@ def encode_film(request: EncodeFilm) -> ExitCode:
     report, frames = _matched(recordings, request.options)
     with working("loading weights"):
         codec = crossband.load(request.model)
-        name = request.options.predictor(request.model)
+        name = request.options.weights
         predictor = None if name is None else crossband.load(name)
     target: str | BinaryIO = request.output
     if request.output == STANDARD:
@@ -152,7 +149,7 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         cameras=tuple(recording.camera for recording in recordings),
         codec=codec,
         predictor=predictor,
-        keyframe=request.options.keyframe or KEYFRAME,
+        keyframe=request.options.most_between,
         force=request.force,
     )
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crossband.models.cards import ModelCard, describe, find, names
+from crossband.models.cards import ModelCard, describe, find, names, of_films
 
 if TYPE_CHECKING:
     from crossband.models.network import Model
 
-__all__ = ["ModelCard", "describe", "find", "load", "names"]
+__all__ = ["ModelCard", "describe", "find", "load", "names", "of_films"]
 
 
 def load(name: str) -> Model:

@@ -36,6 +36,13 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob(f"*{_ENDING}")))
 
 
+def of_films(card: ModelCard) -> str | None:
+    """The name of the shipped weights that code a film between key frames of these; or None."""
+    name = f"{card.name}-video"
+    shipped = card.path.parent == _FOLDER and name in names()
+    return name if shipped else None
+
+
 def describe(name: str) -> ModelCard:
     """The card of shipped weights, or of a weight file by its path.
 

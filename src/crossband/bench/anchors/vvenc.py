@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version as package_version
 from importlib.util import find_spec
 
@@ -23,9 +24,9 @@ name = "vvenc"
 
 _ALIGN = 8
 """Sides are padded to this, VVC's own grain, so that the stream needs no cropping window."""
-_COLOUR_PARAMS = "accessunitdelimiter=0"
+COLOUR_PARAMS = "accessunitdelimiter=0"
 # Flat chroma is to cost nothing: with these tools on, VVenC spends 15 to 30 bytes on it.
-_GRAY_PARAMS = "accessunitdelimiter=0:lmchroma=0:jointcbcr=0"
+GRAY_PARAMS = "accessunitdelimiter=0:lmchroma=0:jointcbcr=0"
 
 
 def available() -> bool:
@@ -45,23 +46,40 @@ def version() -> str:
 
 def encode(samples: Samples, quality: float) -> Stream:
     """A raw VVC stream with its parameter sets; quality is qp, 0 to 63, lower is better."""
-    colour = samples.ndim == 3
     planes = ycbcr.halved_planes(samples, align=_ALIGN)
-    height, width = planes[0].shape
-    params = _COLOUR_PARAMS if colour else _GRAY_PARAMS
-    qp = str(int(quality))
+    params = COLOUR_PARAMS if samples.ndim == 3 else GRAY_PARAMS
+    return encode_planes([planes], qp=int(quality), interval=1, params=params)
+
+
+def encode_planes(
+    frames: Sequence[Sequence[ycbcr.Plane]], *, qp: int, interval: int, params: str
+) -> Stream:
+    """The raw stream of frames of 4:2:0 planes.
+
+    Args:
+        frames: planes of sides that are multiples of 8.
+        qp: 0 to 63.
+        interval: frames from one key frame to the next.
+        params: VVenC's own.
+
+    Raises:
+        AnchorError: the encoder refused.
+    """
+    height, width = frames[0][0].shape
     # No colour option: ffmpeg would convert the samples to fit it.
     source = ["-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", f"{width}x{height}", "-i", "-"]
-    coding = ["-preset", "medium", "-qp", qp, "-qpa", "0", "-g", "1", "-vvenc-params", params]
+    coding = ["-preset", "medium", "-qp", str(qp), "-qpa", "0", "-g", str(interval)]
+    coding += ["-vvenc-params", params]
+    count, raw = str(len(frames)), ("-f", "vvc", "-")
     done = _ffmpeg(
-        [*source, "-frames:v", "1", "-c:v", "libvvenc", "-threads", "1", *coding, "-f", "vvc", "-"],
-        b"".join(plane.astype("<u2").tobytes() for plane in planes),
+        [*source, "-frames:v", count, "-c:v", "libvvenc", "-threads", "1", *coding, *raw],
+        b"".join(plane.astype("<u2").tobytes() for planes in frames for plane in planes),
     )
     if done.returncode or not done.stdout:
         raise AnchorError(
             f"{name} refused a picture of {width}x{height}: {_last_line(done.stderr)}"
         )
-    settings = f"preset=medium qp={qp} qpa=0 g=1 {params}"
+    settings = f"preset=medium qp={qp} qpa=0 g={interval} {params}"
     return Stream(done.stdout, settings, "yuv420p10")
 
 
