@@ -194,8 +194,42 @@ def test_a_prediction_that_fails_becomes_a_key_frame(
         codec.encode(pair, quality=50, order="infrared-first", effort=5) for pair in scene[:2]
     ]
     assert [predicted for _, predicted in frames] == [False, False]
-    alone = tiny_codec.encode_frame(scene[1], quality=50)
+    first = tiny_codec.encode_frame(scene[1], quality=50)
+    finer = frames[1][0][0].quality_index
+    assert finer > first.records[0].quality_index
+    alone = tiny_codec.encode_frame(scene[1], quality=100 * finer / 63)
     assert frames[1][0] == alone.records
+
+
+def test_a_frame_that_costs_more_than_its_key_frame_becomes_one(scene, tiny_codec, tiny_predictor):
+    codec = FrameCodec(tiny_codec, tiny_predictor, keyframe=32)
+    gray = Pair(
+        *(
+            Raster(np.full_like(r.samples, 4000 if r.bit_depth > 8 else 128), r.bit_depth)
+            for r in (scene[0].visible, scene[0].infrared)
+        )
+    )
+    kinds = []
+    for pair in (gray, gray, scene[0]):
+        codec._scene = {}  # no cut is seen
+        kinds.append(codec.encode(pair, quality=50, order="infrared-first", effort=5)[1])
+    assert kinds == [False, True, False]
+
+
+def test_key_frames_are_finer_than_the_frames_between_and_lone_ones_as_asked(
+    scene, tiny_codec, tiny_predictor
+):
+    film = FrameCodec(tiny_codec, tiny_predictor, keyframe=32)
+    keys = FrameCodec(tiny_codec)
+    for quality in (0.0, 50.0, 100.0):
+        film.forget()
+        coded = [
+            codec.encode(pair, quality=quality, order="infrared-first", effort=1)[0]
+            for codec, pair in ((film, scene[0]), (film, scene[1]), (keys, scene[0]))
+        ]
+        key, predicted, alone = (pictures[0].quality_index for pictures in coded)
+        assert predicted <= alone <= key
+        assert predicted < key
 
 
 def test_the_range_of_counts_only_grows_within_a_group(scene, tiny_codec, tiny_predictor):

@@ -71,6 +71,11 @@ class CodedFrame:
     shown: ShownLast
     """What every decoder will show; empty if it was not asked for."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the coded bytes, without the records' fields."""
+        return sum(len(each.stream) for each in self.records)
+
 
 @dataclass(frozen=True, slots=True)
 class _Context:

@@ -21,6 +21,10 @@ from crossband.scenes import Blocks, block_means, is_cut
 
 _FAILED = 4.0
 """Times the mean squared error of the key frame that makes a prediction a failure."""
+_KEY_FINER = 9.0
+_PREDICTED_COARSER = 6.0
+"""Quality above that asked for in key frames and below it in the others, of 100: what a key frame
+shows well, all frames of its group show well (docs/design.md, 6)."""
 _TRY_EACH = 7
 """Effort from which every frame tries its second picture given the first and alone; below it, a
 group goes on as its first predicted frame did."""
@@ -55,6 +59,7 @@ class FrameCodec:
         self._order: Order = "infrared-first"
         self._scene: Blocks = {}
         self._key_errors: Mapping[Modality, float] = {}
+        self._key_bytes = 0
         self._conditional: bool | None = None
 
     def encode(
@@ -64,7 +69,7 @@ class FrameCodec:
 
         Args:
             pair: one picture or both.
-            quality: 0 to 100.
+            quality: 0 to 100, of the film; key frames are finer, the others coarser.
             order: of the key frame's pictures, and so of its group.
             effort: 1 to 9, higher tries more.
         """
@@ -78,21 +83,23 @@ class FrameCodec:
             coded = self._predicted(pair, quality, effort)
         predicted = coded is not None
         if coded is None:
-            coded = self.key.encode_frame(pair, quality=quality, order=order, effort=effort)
+            finer = min(quality + _KEY_FINER, 100.0) if self.keyframe > 1 else quality
+            coded = self.key.encode_frame(pair, quality=finer, order=order, effort=effort)
             self.forget()
             self._order = _order(coded.records)
-            self._key_errors = _errors(pair, coded)
+            self._key_errors, self._key_bytes = _errors(pair, coded), coded.size_bytes
         self._past |= coded.shown
         self._scene = {**self._scene, **scene}
         self._since_key += 1
         return coded.records, predicted
 
     def _predicted(self, pair: Pair, quality: float, effort: int) -> CodedFrame | None:
-        """The frame given the past; None where what it shows is far worse than its key frame."""
+        """The frame given the past; None where a key frame is likely to be better: it takes more
+        bytes than the last one, or shows something far worse."""
         assert self.predictor is not None
         coded = self.predictor.encode_frame(
             pair,
-            quality=quality,
+            quality=max(quality - _PREDICTED_COARSER, 0.0),
             order=self._order,
             effort=effort,
             past=self._past,
@@ -102,7 +109,7 @@ class FrameCodec:
             self._conditional = coded.records[1].conditional
         errors = _errors(pair, coded)
         failed = any(errors[each] > _FAILED * self._key_errors[each] for each in errors)
-        return None if failed else coded
+        return None if failed or coded.size_bytes > self._key_bytes else coded
 
     def decode(
         self, records: tuple[PictureRecord, ...], *, predicted: bool, only: Modality | None = None
