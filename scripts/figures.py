@@ -32,9 +32,9 @@ JPEG_RANGE_DB = (28.0, 37.0)
 NOT_MEASURED = "Not measured yet.\n"
 
 
-def _averages() -> list[CodecPoints]:
+def _averages(kind: str = "stills") -> list[CodecPoints]:
     rows = []
-    for name in ("anchors-stills.jsonl", "crossband-stills.jsonl"):
+    for name in (f"anchors-{kind}.jsonl", f"crossband-{kind}.jsonl"):
         rows += read_rows(RESULTS / name)
     return average(rows)
 
@@ -79,6 +79,28 @@ def stills_points() -> str:
     """Every mean point of crossband and x265."""
     codecs = ("crossband", "crossband-alone", "x265")
     return points_markdown([each for each in _averages() if each.codec in codecs])
+
+
+def films() -> str:
+    """Every film codec against x265 low delay."""
+    averages = _averages("films")
+    codecs = [each.codec for each in averages if each.codec != "x265-ldp"]
+    return _against(averages, "x265-ldp", codecs) or NOT_MEASURED
+
+
+def films_own() -> str:
+    """What the frame before gives, and what the other camera gives."""
+    averages = _averages("films")
+    return "\n".join(
+        _against(averages, reference, ("crossband",)) or NOT_MEASURED
+        for reference in ("crossband-keys", "crossband-alone")
+    )
+
+
+def films_points() -> str:
+    """Every mean point of crossband's films and x265's."""
+    codecs = ("crossband", "crossband-keys", "crossband-alone", "x265-ldp")
+    return points_markdown([each for each in _averages("films") if each.codec in codecs])
 
 
 def timing() -> str:
@@ -238,6 +260,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
     for maker in (
         *(stills, stills_vvenc, stills_joint, stills_points),
+        *(films, films_own, films_points),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
         *(ablation_alignment, ablation_start, ablation_start_points),

@@ -7,6 +7,8 @@
 anchors        results/anchors-stills.jsonl: rows that are there are kept, new pairs are added
 stills         results/crossband-stills.jsonl
 timing         results/timing.json; seconds, so nothing else should run
+film-anchors   results/anchors-films.jsonl
+films          results/crossband-films.jsonl
 integer-path   results/integer-path.json
 golden         tests/bench/golden_benchmark.jsonl
 figures        the tables of README and docs
@@ -28,6 +30,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 STILLS = ("roadscene:test:10", "m3svd:test:5", "msrs:test:5", "llvip:test:6", "tno:test:8")
+CLIPS = ("0111_1803", "0115_1847")
+FILM_CODECS = "crossband,crossband-keys,crossband-alone"
 INTEGER_PATH = ("roadscene:test:3", "m3svd:test:2", "msrs:test:2")
 PART_FILE = "{part}"
 """Stands in a command for the file that it writes."""
@@ -61,6 +65,7 @@ def parts(data: Path, results: Path) -> tuple[Part, ...]:
     bench = (python, "-m", "crossband", "bench")
     pairs = ("--data", str(data), *_sets(STILLS), "-o", PART_FILE)
     grids = ("--quality", "x265=47,42,37,33,29,25", "--quality", "vvenc=48,42,37,32,27,22")
+    films = (*bench, "films", "--name", "m3svd-films", *_clips(data), "-o", PART_FILE)
     integers = (*bench, "integer-path", "--data", str(data), *_sets(INTEGER_PATH), "--json")
     return (
         Part(
@@ -74,6 +79,13 @@ def parts(data: Path, results: Path) -> tuple[Part, ...]:
             (*bench, "run", *pairs, "--codecs", "crossband,crossband-alone"),
             results / "crossband-stills.jsonl",
         ),
+        Part(
+            "film-anchors",
+            (*films, "--codecs", "x265-ldp,x265-ra,svtav1-ra,vvenc-ra", "--untimed"),
+            results / "anchors-films.jsonl",
+            keeps_rows=True,
+        ),
+        Part("films", (*films, "--codecs", FILM_CODECS), results / "crossband-films.jsonl"),
         Part("timing", (*bench, "time", "--json"), results / "timing.json"),
         Part("integer-path", integers, results / "integer-path.json"),
         Part("golden", (python, str(ROOT / "tests" / "bench" / "test_golden_benchmark.py"))),
@@ -120,6 +132,15 @@ def _run(
         kept = f"; {part.output} is as it was" if part.output else ""
         raise PartFailed(f"{part.name}: ended with code {done.returncode}{kept}")
     return done.stdout or b""
+
+
+def _clips(data: Path) -> tuple[str, ...]:
+    folders = {clip: data / "m3svd" / "video" / f"test_{clip}" for clip in CLIPS}
+    return tuple(
+        word
+        for clip, folder in folders.items()
+        for word in ("--clip", f"{clip}={folder / 'vis'},{folder / 'ir'}")
+    )
 
 
 def _sets(selections: Sequence[str]) -> tuple[str, ...]:

@@ -17,13 +17,28 @@ from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of
 from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.entropy.prior import Past
-from crossband.entropy.vectors import FURTHEST, get_vectors, put_vectors, resampled
+from crossband.entropy.vectors import (
+    FURTHEST,
+    get_brightness,
+    get_vectors,
+    put_brightness,
+    put_vectors,
+    resampled,
+)
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
 from crossband.models.network import Model, PictureModel
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
 from crossband.transforms import QUALITY_COUNT, SynthesisFeatures
-from crossband.transforms.motion import difference, moved, search, summed, vector_price
+from crossband.transforms.motion import (
+    brightened,
+    brightness,
+    difference,
+    moved,
+    search,
+    summed,
+    vector_price,
+)
 
 Order = Literal["infrared-first", "visible-first", "auto"]
 _ORDERS = {
@@ -92,10 +107,12 @@ class _Prediction:
     """What the same camera's frame before lets expect."""
 
     before: Shown
+    change: Integers
+    """Of its brightness: gain and offset."""
     vectors: Integers
     """As in `Shown`."""
     picture: Tensor
-    """What it showed, moved by them: the difference from it is coded."""
+    """What it showed, brightened and moved by them: the difference from it is coded."""
 
     @property
     def past(self) -> Past:
@@ -377,6 +394,7 @@ class Codec:
         writer = SymbolWriter(part.entropy.models)
         if predicted is not None:
             reference = _reference(first, *predicted.vectors.shape[:2])
+            put_brightness(predicted.change, writer)
             put_vectors(predicted.vectors, reference, writer, part.entropy.models)
             picture = difference(picture, predicted.picture)
         features = part.transforms.analysis.features(picture, quality)
@@ -430,9 +448,13 @@ class Codec:
         if before is not None:
             rows, columns = shape.latent_height, shape.latent_width
             reference = _reference(first, rows, columns)
+            change = get_brightness(reader)
             vectors = get_vectors(rows, columns, reference, reader)
             shown = prepare(before.raster, record.modality, shape)
-            predicted = _Prediction(before, vectors, moved(shown, torch.from_numpy(vectors)[None]))
+            shown = brightened(shown, torch.from_numpy(change)[None])
+            predicted = _Prediction(
+                before, change, vectors, moved(shown, torch.from_numpy(vectors)[None])
+            )
         context = None
         if record.conditional:
             assert first is not None  # the container refuses such a file
@@ -490,12 +512,19 @@ def _predicted(
     index: int,
     first: Shown | None,
 ) -> _Prediction:
-    """The encoder's choice of vectors."""
+    """The encoder's choice of brightness and vectors."""
     shown = prepare(before.raster, modality, shape)
+    change = brightness(picture, shown)
+    shown = brightened(shown, change)
     reference = _reference(first, shape.latent_height, shape.latent_width)
     near = None if reference is None else torch.from_numpy(reference)[None].float()
     vectors = search(picture, shown, vector_price(torch.tensor([index])), FURTHEST, near)
-    return _Prediction(before, vectors[0].numpy().astype(np.int32), moved(shown, vectors))
+    return _Prediction(
+        before,
+        change[0].numpy().astype(np.int32),
+        vectors[0].numpy().astype(np.int32),
+        moved(shown, vectors),
+    )
 
 
 def _reference(first: Shown | None, rows: int, columns: int) -> Integers | None:

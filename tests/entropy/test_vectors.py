@@ -10,14 +10,17 @@ import torch
 from crossband.entropy.coder import SymbolReader, SymbolWriter, TableModels
 from crossband.entropy.tables import logistic_tables
 from crossband.entropy.vectors import (
+    BRIGHTNESS_LIMIT,
     FURTHEST,
     HEADER_TABLE,
+    get_brightness,
     get_vectors,
+    put_brightness,
     put_vectors,
     resampled,
 )
 from crossband.errors import CorruptStream
-from crossband.transforms.motion import expected
+from crossband.transforms import motion
 
 MODELS = TableModels(logistic_tables())
 
@@ -57,7 +60,9 @@ def test_vectors_like_the_reference_take_what_no_motion_takes():
 
 def test_the_search_and_the_coder_expect_the_same():
     field = random_field(7, 5, 30)
-    symbols = field - expected(torch.from_numpy(field)[None].float())[0].numpy().astype(np.int32)
+    symbols = field - motion.expected(torch.from_numpy(field)[None].float())[0].numpy().astype(
+        np.int32
+    )
     writer = SymbolWriter(MODELS)
     put_vectors(field, None, writer, MODELS)
     reader = SymbolReader(writer.finish(), MODELS)
@@ -75,6 +80,22 @@ def test_another_grid_gets_nearest_vectors_in_proportion():
     assert np.array_equal(resampled(field, 1, 2), field)
 
 
+@pytest.mark.parametrize("change", [(0, 0), (-63, 63), (5, -1)])
+def test_a_change_of_brightness_comes_back(change):
+    writer = SymbolWriter(MODELS)
+    put_brightness(np.array(change, np.int32), writer)
+    data = writer.finish()
+    assert tuple(get_brightness(SymbolReader(data, MODELS))) == change
+    assert len(data) <= (4 if change == (0, 0) else 8)
+
+
+def test_a_change_of_brightness_too_far_is_refused():
+    writer = SymbolWriter(MODELS)
+    put_brightness(np.array([0, BRIGHTNESS_LIMIT + 1], np.int32), writer)
+    with pytest.raises(CorruptStream, match="brightness beyond 63"):
+        get_brightness(SymbolReader(writer.finish(), MODELS))
+
+
 @pytest.mark.parametrize(("table", "message"), [(32, "symbol table 64"), (-33, "symbol table -1")])
 def test_a_table_that_is_not_there_is_refused(table, message):
     writer = SymbolWriter(MODELS)
@@ -88,3 +109,7 @@ def test_a_vector_too_far_is_refused():
         get_vectors(
             1, 1, None, SymbolReader(coded(np.full((1, 1, 2), FURTHEST + 1, np.int32)), MODELS)
         )
+
+
+def test_the_encoder_finds_no_change_that_the_coder_refuses():
+    assert motion.BRIGHTNESS_LIMIT == BRIGHTNESS_LIMIT

@@ -29,7 +29,9 @@ SEES_BEFORE = re.compile(r"\.(past|past_sizes|key_sizes)\.")
 SIZE = 64
 FRAMES = 3
 PLAIN = Variation(unrelated_share=0, shift_share=0, scale_share=0, jitter_share=0)
-STANDING = Motion(real_share=0, standing_share=1, crossing_share=0, noise=0, shake=0)
+STANDING = Motion(
+    real_share=0, standing_share=1, crossing_share=0, noise=0, shake=0, jump_share=0, cut_share=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,15 @@ def test_a_standing_camera_without_noise_gives_equal_frames(films: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"standing_share": 0.0}, {"crossing_share": 1.0}, {"noise": 4.0}], ids=str
+    "change",
+    [
+        {"standing_share": 0.0},
+        {"crossing_share": 1.0},
+        {"noise": 4.0},
+        {"jump_share": 1.0},
+        {"cut_share": 1.0},
+    ],
+    ids=str,
 )
 def test_pans_crossings_and_noise_each_change_frames(films: Path, change: dict[str, float]) -> None:
     first, second, _ = sampler(films, "stills", replace(STANDING, **change)).draw(8)

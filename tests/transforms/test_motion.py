@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crossband.entropy.vectors import FURTHEST
-from crossband.transforms.motion import difference, expected, moved, search, summed, vector_price
+from crossband.transforms.motion import (
+    BRIGHTNESS_LIMIT,
+    brightened,
+    brightness,
+    difference,
+    expected,
+    moved,
+    search,
+    summed,
+    vector_price,
+)
 
 HEIGHT, WIDTH = 64, 96
 
@@ -104,3 +114,35 @@ def test_a_difference_is_undone(scene: Tensor) -> None:
     one, other = view(scene, 0, 0), view(scene, 3, 3)
     assert torch.allclose(summed(difference(one, other), other), one, atol=1e-6)
     assert torch.equal(difference(one, one), torch.full_like(one, 0.5))
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.8, 0.1), (1.3, -0.15), (1.0, 0.08)])
+def test_automatic_gain_is_found_in_a_pan(scene: Tensor, gain: float, offset: float) -> None:
+    past = view(scene, 0, 0) * 0.6 + 0.2
+    current = (view(scene, 2, 3) * 0.6 + 0.2) * gain + offset
+    change = brightness(current, past)
+    assert abs(float(1 + change[0, 0] / 64) - gain) < 0.15  # 24 blocks of means
+    before, after = (
+        float((moved(each, search(current, each, price(), FURTHEST)) - current).abs().mean())
+        for each in (past, brightened(past, change))
+    )
+    assert after < 0.7 * before
+
+
+def test_brightness_that_does_not_change_is_left_alone(scene: Tensor) -> None:
+    past = view(scene, 0, 0)
+    for current in (past, past + 0.01 * torch.randn_like(past), view(scene, 1, 2)):
+        assert not brightness(current, past).any()
+    flat = torch.full((1, 1, 16, 16), 0.5)
+    assert not brightness(flat, flat).any()
+
+
+def test_brightness_stays_within_its_limits() -> None:
+    dark, light = torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    generator = torch.Generator().manual_seed(0)
+    rough = torch.rand(1, 1, 32, 32, generator=generator)
+    for current, past in ((light, dark), (dark, light), (rough, dark), (dark, rough)):
+        change = brightness(current, past)
+        assert torch.equal(change, change.round())
+        assert change.abs().max() <= BRIGHTNESS_LIMIT
+        assert 0 <= brightened(past, change).min() <= brightened(past, change).max() <= 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion vectors to symbols and back (docs/format.md §14.6).
+"""Changes of brightness and motion vectors to symbols and back (docs/format.md §14.6).
 
 Each vector is coded as the difference from what its neighbours make expect, in two streams of
 symbols, rows then columns, each with the one of the shipped tables that takes the fewest bits.
@@ -16,6 +16,10 @@ from crossband.errors import CorruptStream
 
 FURTHEST = 1023
 """Components lie between -FURTHEST and FURTHEST, in quarters of a pixel."""
+BRIGHTNESS_LIMIT = 63
+"""Gains (less 1, in 1/64) and offsets (in 1/256 of the range) lie between these."""
+BRIGHTNESS_TABLE = 10
+"""Table of gain and offset: no change takes next to nothing."""
 HEADER_TABLE = 40
 """Table of the two table numbers, which are sent less the middle of their range."""
 _MIDDLE = TABLE_COUNT // 2
@@ -34,6 +38,26 @@ def resampled(vectors: Integers, rows: int, columns: int) -> Integers:
     across = np.arange(columns) * theirs[1] // columns
     scaled: Integers = vectors[down][:, across] * np.array([rows, columns]) // theirs
     return np.clip(scaled, -FURTHEST, FURTHEST).astype(np.int32)
+
+
+def put_brightness(change: Integers, writer: SymbolWriter) -> None:
+    """Codes a gain and an offset (2,)."""
+    writer.put(change, np.full(2, BRIGHTNESS_TABLE, np.int32))
+
+
+def get_brightness(reader: SymbolReader) -> Integers:
+    """The inverse of `put_brightness`.
+
+    Raises:
+        CorruptStream: a change that no encoder writes.
+    """
+    change = reader.get(np.full(2, BRIGHTNESS_TABLE, np.int32))
+    if np.abs(change).max() > BRIGHTNESS_LIMIT:
+        raise CorruptStream(
+            f"the stream holds a change of brightness beyond {BRIGHTNESS_LIMIT};"
+            " fetch the file again"
+        )
+    return change
 
 
 def put_vectors(

@@ -41,6 +41,10 @@ class Motion:
     """Standard deviation of its speed."""
     noise: float = 2.5
     """Largest standard deviation of a camera's noise, in levels of 255."""
+    jump_share: float = 0.15
+    """Of frames at which a camera's brightness and contrast change at once: automatic gain."""
+    cut_share: float = 0.03
+    """Of frames at which a camera shows something else: a shutter, or a cut that was not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,12 @@ class ClipSampler:
         levels = random.uniform(0, motion.noise, (count, 2)) * (random.random((count, 2)) < 0.6)
         noise = self._to_device(levels).float()[:, :, None, None, None] / 255
         turns = [self._turn() for _ in range(count)]
+        jumps = random.random((count, 2, self.frames)) < motion.jump_share
+        jumps[:, :, 0] = False
+        changes = random.normal(0, (0.12, 0.06), (*jumps.shape, 2)) * jumps[..., None]
+        light = self._to_device(changes.cumsum(2)).float()
+        cuts = random.random((count, 2, self.frames)) < motion.cut_share
+        cuts[:, :, 0] = False
         clip = []
         for number in range(self.frames):
             mask = self._outline(
@@ -137,6 +147,10 @@ class ClipSampler:
                 behind = self._seen(scene[camera], way, number)
                 before = self._seen(crossing[camera], own, number)
                 picture = torch.lerp(behind, before, mask)
+                cut = self._to_device(cuts[:, camera, number])[:, None, None, None]
+                picture = torch.where(cut, before, picture)
+                gain, offset = light[:, camera, number, :, None, None, None].unbind(1)
+                picture = (picture - 0.5) * torch.exp(gain) + 0.5 + offset
                 grain = torch.randn(picture.shape, device=picture.device) * noise[:, camera]
                 picture = torch.round((picture + grain).clamp(0, 1) * 255) / 255
                 shown.append(

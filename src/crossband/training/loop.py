@@ -33,7 +33,7 @@ from crossband.training.recipe import Recipe, differences
 from crossband.training.run_log import append_row
 from crossband.training.start import starting_codec, stored_codec
 from crossband.training.validate import QUALITIES, measure, rows, validation_set
-from crossband.transforms import lagrangian, to_channels_last
+from crossband.transforms import QUALITY_COUNT, lagrangian, to_channels_last
 
 _MOST_BAD_STEPS = 20
 """Non-finite steps in a row before the run gives up."""
@@ -351,7 +351,8 @@ class Run:
         if self.key_codec is not None:
             with torch.no_grad(), torch.autocast(self.device, torch.bfloat16):
                 key = frames.pop(0)
-                before = self.key_codec(key.visible, key.infrared, quality, noise=False)
+                finer = (quality + recipe.key_finer).clamp(max=QUALITY_COUNT - 1)
+                before = self.key_codec(key.visible, key.infrared, finer, noise=False)
         self.codec.zero_grad(set_to_none=True)
         losses, told = [], []
         for frame in frames:

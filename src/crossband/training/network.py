@@ -16,7 +16,16 @@ from crossband.entropy.vectors import FURTHEST
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.transforms import PictureTransforms, SynthesisFeatures
-from crossband.transforms.motion import difference, expected, moved, search, summed, vector_price
+from crossband.transforms.motion import (
+    brightened,
+    brightness,
+    difference,
+    expected,
+    moved,
+    search,
+    summed,
+    vector_price,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class TrainablePicture(nn.Module):
         vector_bits = torch.zeros_like(quality_index, dtype=torch.float32)
         if past is not None:
             shown = past.picture.clamp(0, 1)
+            shown = brightened(shown, brightness(picture, shown.detach()))
             reference = None if partner is None else partner.vectors
             if reference is not None and present is not None:
                 reference = reference * present[:, None, None, None]

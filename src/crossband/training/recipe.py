@@ -22,6 +22,7 @@ _ALLOWED: dict[str, tuple[float, float]] = {
     "batch": (1, math.inf),
     "crop": (64, math.inf),
     "frames": (1, math.inf),
+    "key_finer": (0, 63),
     "learning_rate": (0, math.inf),
     "prior_share": (0, math.inf),
     "started_share": (0, math.inf),
@@ -67,6 +68,8 @@ class Recipe:
     """Pixels a side, a multiple of 64."""
     frames: int = 1
     """Of a clip; 1: pairs. The first is a key frame, which other weights code."""
+    key_finer: int = 0
+    """Quality indices that the key frames of clips are above the others."""
     key_weights: str = "base"
     """What codes the key frames of clips: as for `--from`."""
     learning_rate: float = 3.0e-3

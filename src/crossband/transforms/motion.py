@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What moved since the frame before: one vector for each block of 16x16 pixels.
+"""What moved since the frame before, and how its brightness changed.
 
-The encoder looks for the vectors, the file holds them (`entropy/vectors.py`), and both sides move
-the picture shown last by them. No optical flow: a block is displaced as a whole.
+There is a vector for each block of 16x16 pixels, and one gain and one offset for the picture. The
+encoder looks for them, the file holds them (`entropy/vectors.py`), and both sides predict with them
+from the picture shown last. No optical flow: a block is displaced as a whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ BLOCK = 16
 """Pixels a vector, each way."""
 PARTS = 4
 """Vectors are in units of 1 / PARTS of a pixel."""
+BRIGHTNESS_LIMIT = 63
+"""Gains lie between 1/64 and 2 - 1/64, offsets within a quarter of the range."""
 _COARSE = 4
 _REACH = 7
 """Coarse pixels that the search looks away from a block's own place."""
@@ -61,6 +64,44 @@ def _taken(picture: Tensor, pixels: Tensor, block: int, mode: str, every: int = 
         padding_mode="border",
         align_corners=True,
     )
+
+
+def brightness(current: Tensor, past: Tensor) -> Tensor:
+    """Gain and offset of the past picture that bring its mean and spread to the current one's.
+
+    Thermal cameras change both from frame to frame (automatic gain, shutter), visible ones their
+    exposure. Both are left alone where that does not help much.
+
+    Args:
+        current: samples in 0 to 1, (batch, channels, height, width), sides multiples of 16.
+        past: what was shown last, likewise.
+
+    Returns:
+        (batch, 2) whole numbers as floats: 64 times the gain less 1, 256 times the offset, each
+        between -LIMIT and LIMIT.
+    """
+    here, there = (
+        F.avg_pool2d(each.float().mean(1, keepdim=True), BLOCK) for each in (current, past)
+    )
+    axes = (1, 2, 3)
+    gain = (here.std(axes, correction=0) + 1e-3) / (there.std(axes, correction=0) + 1e-3)
+    gain = torch.round(64 * (gain - 1)).clamp(-BRIGHTNESS_LIMIT, BRIGHTNESS_LIMIT)
+    lit = there * (1 + gain / 64)[:, None, None, None]
+    offset = torch.round(256 * (here.mean(axes) - lit.mean(axes)))
+    found = torch.stack((gain, offset.clamp(-BRIGHTNESS_LIMIT, BRIGHTNESS_LIMIT)), 1)
+    before, after = (
+        (each - here).square().mean(axes) for each in (there, brightened(there, found))
+    )
+    # A twentieth of a level: below, the network does as well.
+    helps = after + (0.05 / 255) ** 2 < 0.7 * before
+    return found * helps[:, None]
+
+
+def brightened(picture: Tensor, change: Tensor) -> Tensor:
+    """The picture with the gain and offset that `brightness` gave; stays within 0 to 1."""
+    gain, offset = (1 + change[:, :1] / 64), change[:, 1:] / 256
+    lit: Tensor = picture * gain[:, :, None, None] + offset[:, :, None, None]
+    return lit.clamp(0, 1)
 
 
 def difference(picture: Tensor, predicted: Tensor) -> Tensor:
