@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 import numpy as np
@@ -44,6 +44,8 @@ class Metadata:
     """An ICC profile; it describes the samples and is not applied to them."""
     calibration: bytes = field(default=b"", repr=False)
     """What turns the counts of a radiometric camera into temperatures, as its maker stores it."""
+    maker: bytes = field(default=b"", repr=False)
+    """What else a radiometric file holds in its maker's own format, pictures left out."""
 
     def __bool__(self) -> bool:
         return self.size_bytes > 0
@@ -51,7 +53,7 @@ class Metadata:
     @property
     def size_bytes(self) -> int:
         """Bytes of all of it."""
-        return len(self.exif) + len(self.xmp) + len(self.icc) + len(self.calibration)
+        return sum(len(getattr(self, each.name)) for each in fields(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from crossband.cli.film import EncodeFilm, FilmOptions, are_films, encode_film
+from crossband.cli.kelvin import KelvinPerCount, MaxErrorKelvin, check_kelvin, count_bound
 from crossband.cli.options import DropAlpha, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
@@ -31,6 +32,7 @@ crossband encode visible.png infrared.png --target-bytes 20000 --order auto -o p
 crossband encode --infrared-only infrared.tiff -o infrared.xb
 crossband encode visible.png counts.tiff --lossless -q 60 -o pair.xb
 crossband encode --infrared-only counts.tiff --max-error 4 -o infrared.xb
+crossband encode --radiometric FLIR0042.jpg --max-error-kelvin 0.1 -o pair.xb
 crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
 crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
 crossband encode --radiometric FLIR0042.jpg -o pair.xb
@@ -62,7 +64,10 @@ def encode(
     ] = None,
     radiometric: Annotated[
         str | None,
-        typer.Option(metavar="JPEG", help="Encode the pair in one FLIR radiometric JPEG."),
+        typer.Option(
+            metavar="JPEG",
+            help="Encode the counts in a FLIR or DJI radiometric JPEG, and its visible picture.",
+        ),
     ] = None,
     visible_only: Annotated[
         str | None,
@@ -101,6 +106,8 @@ def encode(
             " the visible picture, which is coded alone.",
         ),
     ] = None,
+    max_error_kelvin: MaxErrorKelvin = None,
+    kelvin_per_count: KelvinPerCount = None,
     order: Annotated[
         Literal["infrared-first", "visible-first", "auto"],
         typer.Option(
@@ -183,8 +190,10 @@ def encode(
         if max_error is not None:
             raise UsageError("--lossless is --max-error 0; give one of them")
         max_error = 0
-    if max_error is not None:
-        _check_bound(max_error, target_bpp, target_bytes, order)
+    check_kelvin(max_error_kelvin, kelvin_per_count, max_error)
+    is_bounded = max_error is not None or max_error_kelvin is not None
+    if is_bounded:
+        _check_bound(max_error or 0, target_bpp, target_bytes, order)
     if output == STANDARD:
         check_standard_output(json=json)
     else:
@@ -196,8 +205,8 @@ def encode(
     if are_films(visible, infrared):
         if target_bpp is not None or target_bytes is not None:
             raise UsageError("films are coded at one quality; give --quality, no target")
-        if max_error is not None:
-            raise UsageError("films have no --lossless and no --max-error; leave it out")
+        if is_bounded:
+            raise UsageError("films have no --lossless and no bound on errors; leave it out")
         return encode_film(
             EncodeFilm(
                 visible,
@@ -228,11 +237,16 @@ def encode(
         if both is None
         else read_radiometric(both)
     )
-    for note in source.notes:
-        complain(note)
+    notes = list(source.notes)
     pair = source.pair.without_metadata() if strip_metadata else source.pair
-    if max_error is not None and pair.infrared is None:
-        raise UsageError("--lossless and --max-error are for infrared, and there is none")
+    if is_bounded and source.pair.infrared is None:
+        raise UsageError("--lossless and bounds on errors are for infrared, and there is none")
+    if max_error_kelvin is not None and source.pair.infrared is not None:
+        bound = count_bound(source.pair.infrared, max_error_kelvin, kelvin_per_count)
+        max_error = bound.max_error
+        notes.append(bound.note)
+    for note in notes:
+        complain(note)
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
@@ -252,7 +266,6 @@ def encode(
             )
     encode_s = time.perf_counter() - started
     header = crossband.info(data)
-    notes = list(source.notes)
     if max_error and (infrared_record := header.get(Modality.INFRARED)):
         assert isinstance(infrared_record, BoundedRecord)
         if infrared_record.max_error == 0:

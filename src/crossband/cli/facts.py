@@ -53,7 +53,7 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
                 "bit_depth": picture.bit_depth,
                 "low": picture.low,
                 "high": picture.high,
-                **_fidelity_facts(picture),
+                **_fidelity_facts(picture, file),
                 "conditional": picture.conditional,
                 "size_bytes": file.picture_bytes(picture.modality),
             }
@@ -62,14 +62,35 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
     }
 
 
-def _fidelity_facts(picture: PictureRecord | BoundedRecord) -> dict[str, Any]:
+def _fidelity_facts(picture: PictureRecord | BoundedRecord, file: PairFile) -> dict[str, Any]:
     """A quality, or the largest error and the counts from one value to the next."""
     if not isinstance(picture, BoundedRecord):
         return {
             "quality": round(_quality(picture), 1),
             "quality_index": picture.quality_index,
         }
-    return {"max_error": picture.max_error, "step": picture.step}
+    kelvin = _max_error_kelvin(picture, file)
+    return {
+        "max_error": picture.max_error,
+        "max_error_kelvin": None if kelvin is None else round(kelvin, 6),
+        "step": picture.step,
+    }
+
+
+def _max_error_kelvin(picture: BoundedRecord, file: PairFile) -> float | None:
+    """The bound of a picture in kelvin; None where its calibration is not known."""
+    if not any(blob.modality is Modality.INFRARED for blob in file.metadata):
+        return None
+    from crossband.errors import PictureError
+    from crossband.sources import calibration_of, error_in_kelvin
+
+    calibration = calibration_of(file.metadata_of(Modality.INFRARED))
+    if calibration is None:
+        return None
+    try:
+        return error_in_kelvin(calibration, picture.low, picture.high, picture.max_error)
+    except PictureError:
+        return None
 
 
 def metadata_bytes(file: PairFile) -> int:
@@ -117,7 +138,7 @@ def file_lines(name: str, file: PairFile) -> list[str]:
         partner = picture.modality.partner.value
         lines.append(
             f"  {picture.modality.value:<9} {picture.width}x{picture.height}, {channels},"
-            f" {picture.bit_depth} bits{range_}, {_fidelity(picture)},"
+            f" {picture.bit_depth} bits{range_}, {_fidelity(picture, file)},"
             f" {f'given {partner}' if picture.conditional else 'coded alone'},"
             f" {file.picture_bytes(picture.modality):,} bytes"
         )
@@ -137,13 +158,15 @@ def weights_name(weights_id: bytes) -> str | None:
     return None
 
 
-def _fidelity(picture: PictureRecord | BoundedRecord) -> str:
+def _fidelity(picture: PictureRecord | BoundedRecord, file: PairFile) -> str:
     if not isinstance(picture, BoundedRecord):
         return f"quality {_quality(picture):.0f}"
     steps = f" (one value every {picture.step} counts)" if picture.step > 1 else ""
     if picture.max_error == 0:
         return f"lossless{steps}"
-    return f"within {picture.max_error:,} counts{steps}"
+    kelvin = _max_error_kelvin(picture, file)
+    in_kelvin = "" if kelvin is None else f", {kelvin:.3g} K"
+    return f"within {picture.max_error:,} counts{in_kelvin}{steps}"
 
 
 def _order(file: PairFile) -> str | None:

@@ -27,13 +27,22 @@ from crossband.sources.reading import (
 )
 from crossband.sources.recording import Recording, TimedRaster
 from crossband.sources.stored import MAX_PIXELS
+from crossband.sources.temperature import (
+    Calibration,
+    Linear,
+    bound_in_counts,
+    calibration_of,
+    error_in_kelvin,
+)
 from crossband.sources.video import is_film_file, read_video
 from crossband.sources.writing import Format, left_over, write
 
 __all__ = [
     "MAX_PIXELS",
+    "Calibration",
     "FilmFormat",
     "Format",
+    "Linear",
     "MatchReport",
     "Recording",
     "Rule",
@@ -44,7 +53,10 @@ __all__ = [
     "TimedRaster",
     "alone",
     "atomic_write",
+    "bound_in_counts",
+    "calibration_of",
     "check_destination",
+    "error_in_kelvin",
     "is_film_file",
     "left_over",
     "match",

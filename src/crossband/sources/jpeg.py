@@ -11,6 +11,7 @@ from PIL import Image
 
 from crossband.errors import SourceError
 from crossband.pair import Raster
+from crossband.sources.app_segments import holds_counts, segments_of
 from crossband.sources.metadata import EXIF_PREFIX, from_pillow, split
 from crossband.sources.orientation import orientation_note, orientation_of, turn_upright
 from crossband.sources.stored import (
@@ -52,20 +53,19 @@ def read_jpeg(data: bytes) -> StoredPicture:
         orientation = orientation_of(image)
         samples = np.array(image)
         metadata = from_pillow(image.info)
-        segments = [body for _, body in getattr(image, "applist", ())]
+        segments = [body for _, body in segments_of(image)]
+        radiometric = holds_counts(image)
     notes = (f"first of the {pictures} pictures in the file taken",) if pictures > 1 else ()
     if any(body.startswith(_EXTENDED_XMP) for body in segments):
         notes = (*notes, "the extended part of its XMP is left out; the main part is kept")
-    if any(body.startswith(b"FLIR\0") for body in segments):
-        notes = (
-            *notes,
-            "holds the counts of a FLIR camera, which are left out (see --radiometric)",
-        )
+    if radiometric:
+        notes = (*notes, "holds the counts of a sensor, which are left out (see --radiometric)")
     return StoredPicture(
         turn_upright(samples[..., None] if samples.ndim == 2 else samples, orientation),
         8,
         notes=(*notes, *orientation_note(orientation)),
         metadata=metadata,
+        holds_counts=radiometric,
     )
 
 
