@@ -226,7 +226,7 @@ def encode(
         raise UsageError(f"{given[0]} is for films; two pictures are given: leave it out")
 
     import crossband
-    from crossband.cli.facts import file_facts, file_lines
+    from crossband.cli.facts import depth_notes, file_facts, file_lines
     from crossband.container import BoundedRecord, blobs_of
     from crossband.pair import Modality
     from crossband.sources import atomic_write, read_pair, read_radiometric
@@ -245,6 +245,7 @@ def encode(
         bound = count_bound(source.pair.infrared, max_error_kelvin, kelvin_per_count)
         max_error = bound.max_error
         notes.append(bound.note)
+    notes += depth_notes(pair)
     for note in notes:
         complain(note)
     blobs_of(pair)  # too much of it is refused before any work is done
