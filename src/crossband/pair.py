@@ -255,18 +255,32 @@ class Frame:
     """A pair and when it was seen.
 
     Raises:
-        PictureError: the time is negative.
+        PictureError: a time is negative.
     """
 
     pair: Pair
     timestamp_us: int
     """Microseconds on the clock of the cameras."""
+    visible_offset_ns: int = 0
+    """From there to the stamp of the visible picture: cameras are seldom in step."""
+    infrared_offset_ns: int = 0
+    """From there to the stamp of the infrared picture."""
 
     def __post_init__(self) -> None:
         if self.timestamp_us < 0:
             raise PictureError(
                 f"the frame's time is {self.timestamp_us} us; 0 and later are allowed"
             )
+        if (earliest := min(self.stamp_ns(modality) for modality in Modality)) < 0:
+            raise PictureError(
+                f"a picture of the frame is stamped {earliest} ns; 0 and later are allowed"
+            )
+
+    def stamp_ns(self, modality: Modality) -> int:
+        """When one camera saw its picture, in nanoseconds on the clock of the cameras."""
+        seen = modality is Modality.VISIBLE
+        offset_ns = self.visible_offset_ns if seen else self.infrared_offset_ns
+        return 1000 * self.timestamp_us + offset_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

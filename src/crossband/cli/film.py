@@ -161,7 +161,12 @@ def encode_film(request: EncodeFilm) -> ExitCode:
                 shown = (frame.pair.visible, frame.pair.infrared)
                 if not writer.frames and any(each and each.metadata for each in shown):
                     complain("the pictures' metadata is left out: films carry none")
-                writer.write(frame.pair, timestamp_us=frame.timestamp_us)
+                writer.write(
+                    frame.pair,
+                    timestamp_us=frame.timestamp_us,
+                    visible_offset_ns=frame.visible_offset_ns,
+                    infrared_offset_ns=frame.infrared_offset_ns,
+                )
                 advance()
                 if was_interrupted():
                     break
@@ -269,7 +274,10 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
             for frame in frames:
                 for modality, sink in sinks.items():
                     if (raster := frame.pair.get(modality)) is not None:
-                        sink.write(raster, number=numbers[-1], timestamp_us=frame.timestamp_us)
+                        stamp_us, rest_ns = divmod(frame.stamp_ns(modality), 1000)
+                        sink.write(
+                            raster, number=numbers[-1], timestamp_us=stamp_us, rest_ns=rest_ns
+                        )
                         counts[modality] += 1
                 advance()
         if not any(counts.values()):
