@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics
 from crossband.cli.film import DecodeFilm, decode_film
 from crossband.cli.options import CodedWith, FilmCodedWith, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
@@ -33,6 +34,7 @@ crossband decode pair.xb -o out --only infrared
 crossband decode pair.xb -o out --format tiff --visible-format jpeg
 crossband decode pair.xb -o out --only infrared --format npy
 crossband decode scene.xb -o out.mkv          writes out.visible.mkv and out.infrared.mkv
+crossband decode scene.xb -o scene.bag --visible-topic /rgb --infrared-topic /thermal
 crossband decode scene.xb -o . --codec png --frames 100:164 --skip-damaged
 fetch pair.xb | crossband decode - -o - --only visible > visible.png
 """
@@ -50,7 +52,7 @@ def decode(
             "-o",
             metavar="DIR",
             help="Folder for the pictures, which must exist; - writes one picture to stdout; a"
-            " film also takes a name that ends in .mkv or .mp4.",
+            " film also takes a name that ends in .mkv or .mp4, or in .bag or .mcap for ROS.",
         ),
     ],
     only: Annotated[
@@ -87,6 +89,8 @@ def decode(
             " lossless.  [default: png into a folder, else by the name's ending]",
         ),
     ] = None,
+    visible_topic: VisibleTopic = None,
+    infrared_topic: InfraredTopic = None,
     model: CodedWith = None,
     film_model: FilmCodedWith = None,
     force: Force = False,
@@ -98,7 +102,8 @@ def decode(
     size, number of channels and bit depth. Its metadata is in it; what the format cannot hold
     becomes a file beside it, such as DIR/NAME.visible.exif.
 
-    A film becomes one film file or folder of numbered pictures for each camera.
+    A film becomes one film file or folder of numbered pictures for each camera, or one bag of
+    ROS with the topics /visible/image_raw and /infrared/image_raw.
     """
     if output == STANDARD:
         check_standard_output(json=json)
@@ -116,6 +121,7 @@ def decode(
             film_model,
             force,
             json,
+            bag_topics(visible_topic, infrared_topic),
         )
         with coded:
             return decode_film(coded, request)
@@ -130,9 +136,11 @@ def decode(
         Modality.VISIBLE: visible_format or format,
         Modality.INFRARED: format,
     }
-    if frames is not None or skip_damaged or codec is not None or film_model is not None:
+    film_options = (frames, codec, film_model, visible_topic, infrared_topic)
+    if skip_damaged or any(option is not None for option in film_options):
         raise UsageError(
-            "--frames, --skip-damaged, --codec and --film-model are for films; this is a pair"
+            "--frames, --skip-damaged, --codec, --film-model and topics are for films; this is a"
+            " pair"
         )
     wanted = None if only is None else Modality(only)
     held = [record.modality for record in crossband.info(data).records]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics, is_bag_input
 from crossband.cli.film import EncodeFilm, FilmOptions, are_films, encode_film
 from crossband.cli.kelvin import KelvinPerCount, MaxErrorKelvin, check_kelvin, count_bound
 from crossband.cli.options import DropAlpha, Force, Json
@@ -35,6 +36,7 @@ crossband encode --infrared-only counts.tiff --max-error 4 -o infrared.xb
 crossband encode --radiometric FLIR0042.jpg --max-error-kelvin 0.1 -o pair.xb
 crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
 crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
+crossband encode recording.bag --visible-topic /rgb --infrared-topic /thermal -o scene.xb
 crossband encode --radiometric FLIR0042.jpg -o pair.xb
 crossband encode photo.jpg infrared.tiff --strip-metadata -o pair.xb
 grab-frame | crossband encode - infrared.png -o - > pair.xb
@@ -156,6 +158,8 @@ def encode(
             " where it is shipped]",
         ),
     ] = None,
+    visible_topic: VisibleTopic = None,
+    infrared_topic: InfraredTopic = None,
     drop_alpha: DropAlpha = False,
     strip_metadata: Annotated[
         bool,
@@ -176,10 +180,15 @@ def encode(
     infrared ones have one channel of 8 to 16 bits, which is kept. Sizes may differ. Either camera
     may be missing. EXIF, XMP, colour profile and TIFF tags are carried along.
 
-    Films are two film files, or two folders of numbered pictures; Ctrl-C ends a film early and
-    leaves a whole one of the frames so far.
+    Films are two film files, two folders of numbered pictures, or two topics of one ROS bag;
+    Ctrl-C ends a film early and leaves a whole one of the frames so far.
     """
-    if radiometric is None:
+    topics = bag_topics(visible_topic, infrared_topic)
+    others = (infrared, visible_only, infrared_only, radiometric)
+    is_bag = is_bag_input(visible, others, topics)
+    if is_bag:
+        pass  # one name for both cameras
+    elif radiometric is None:
         visible, infrared = _inputs(visible, infrared, visible_only, infrared_only)
     elif any(name is not None for name in (visible, infrared, visible_only, infrared_only)):
         raise UsageError(
@@ -202,7 +211,7 @@ def encode(
         check_destination(output, force=force)
     options = FilmOptions(match, tolerance, rate, keyframe, film_model)
     options.check()
-    if are_films(visible, infrared):
+    if is_bag or are_films(visible, infrared):
         if target_bpp is not None or target_bytes is not None:
             raise UsageError("films are coded at one quality; give --quality, no target")
         if is_bounded:
@@ -220,6 +229,7 @@ def encode(
                 model=model,
                 json=json,
                 options=options,
+                topics=topics if is_bag else None,
             )
         )
     if given := options.given():

@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -100,6 +100,8 @@ class EncodeFilm:
     model: str
     json: bool
     options: FilmOptions
+    topics: Mapping[Modality, str] | None = None
+    """Of the bag that `visible` is; None: it is none."""
 
 
 def are_films(visible: str | None, infrared: str | None) -> bool:
@@ -212,6 +214,22 @@ class DecodeFilm:
     film_model: str | None
     force: bool
     json: bool
+    topics: Mapping[Modality, str] = field(default_factory=dict)
+    """In a bag; empty: the default ones."""
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether the output is one bag for both cameras."""
+        from crossband.sources import BAG_ENDINGS
+
+        path = Path(self.output)
+        return path.suffix.lower() in BAG_ENDINGS and not path.is_dir()
+
+    def topic(self, modality: Modality) -> str:
+        """That of a camera in a bag."""
+        from crossband.sources import DEFAULT_TOPICS
+
+        return self.topics.get(modality, DEFAULT_TOPICS[modality])
 
 
 def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
@@ -312,7 +330,8 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
     else:
         for modality in sinks:
             if counts[modality]:
-                print(f"{paths[modality]}: {counts[modality]:,} frames")
+                where = f" of {request.topic(modality)}" if request.is_bag else ""
+                print(f"{paths[modality]}: {counts[modality]:,} frames{where}")
     return ExitCode.SOME_FAILED if damages or ending else ExitCode.DONE
 
 
@@ -350,8 +369,20 @@ def verify_film(
 
 def _recordings(request: EncodeFilm) -> list[Recording]:
     """What there is to code: visible, infrared, or both in this order."""
-    from crossband.sources import read_folder, read_video
+    from crossband.sources import read_bag, read_folder, read_video
 
+    if request.topics is not None and request.visible is not None:
+        if request.options.frames_per_second is not None:
+            raise UsageError("--rate is for folders of pictures; a bag has stamps: leave it out")
+        tolerance_us = 1000 * (request.options.tolerance_ms or 0)
+        return list(
+            read_bag(
+                request.visible,
+                request.topics,
+                tolerance_us=tolerance_us,
+                drop_alpha=request.drop_alpha,
+            )
+        )
     found: list[Recording] = []
     given = [(request.visible, Modality.VISIBLE), (request.infrared, Modality.INFRARED)]
     rate = request.options.frames_per_second
@@ -458,6 +489,15 @@ def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality,
     wanted = [c.modality for c in header.cameras if request.only in (None, c.modality)]
     if not wanted and request.only is not None:
         raise MissingPicture(f"{shown_name(name)}: the film has no {request.only.value} pictures")
+    if request.is_bag:
+        if request.codec is not None:
+            raise UsageError(f"--codec is for films and folders; {output} is a bag: leave it out")
+        return dict.fromkeys(wanted, output)
+    if request.topics:
+        raise UsageError(
+            f"--visible-topic and --infrared-topic are for bags; {output} is none: give a name that"
+            " ends in .bag or .mcap"
+        )
     if ending in (".mkv", ".mp4") and not output.is_dir():
         if request.codec == "png":
             raise UsageError(f"--codec png writes folders of pictures; {output} is a film's name")
@@ -466,8 +506,8 @@ def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality,
         return {m: output.with_name(f"{output.stem}.{m.value}{output.suffix}") for m in wanted}
     if not output.is_dir():
         raise OutputError(
-            f"{output}: is no folder that exists; -o takes one, or a name that ends in .mkv or"
-            f" .mp4: create it (mkdir -p {output})"
+            f"{output}: is no folder that exists; -o takes one, or a name that ends in .mkv, .mp4,"
+            f" .bag or .mcap: create it (mkdir -p {output})"
         )
     stem = "stdin" if name == STANDARD else Path(name).stem
     suffix = {"png": "", None: ""}.get(request.codec, ".mkv")
@@ -478,8 +518,15 @@ def _sinks(
     header: FilmHeader, paths: dict[Modality, Path], request: DecodeFilm, undo: ExitStack
 ) -> dict[Modality, Sink]:
     """One for each camera; on any failure none leaves anything behind."""
-    from crossband.sources import open_sink
+    from crossband.sources import open_bag, open_sink
 
+    if request.is_bag:
+        cameras = [camera for camera in header.cameras if camera.modality in paths]
+        topics = {modality: request.topic(modality) for modality in paths}
+        opened = open_bag(request.output, cameras, topics=topics, force=request.force)
+        for sink in opened.values():
+            undo.callback(sink.discard)
+        return opened
     sinks: dict[Modality, Sink] = {}
     by_ending: dict[str, FilmFormat] = {".mkv": "ffv1", ".mp4": "x264"}
     for modality, path in paths.items():

@@ -5,8 +5,8 @@
       told by content          as the file       channels, depth and
                                has it, upright   alpha checked
 
-    film files, folders ──► Recording ──► match ──► pairs in order of time
-                                                    open_sink  ◄── and back
+    film files, folders, bags ──► Recording ──► match ──► pairs in order of time
+                                              open_sink, open_bag  ◄── and back
 
 The largest picture is 65,535 pixels a side and 2**27 pixels in all.
 """
@@ -26,6 +26,8 @@ from crossband.sources.reading import (
     read_radiometric,
 )
 from crossband.sources.recording import Recording, TimedRaster
+from crossband.sources.ros import is_bag, read_bag
+from crossband.sources.ros_writing import BAG_ENDINGS, DEFAULT_TOPICS, open_bag
 from crossband.sources.stored import MAX_PIXELS
 from crossband.sources.temperature import (
     Calibration,
@@ -38,6 +40,8 @@ from crossband.sources.video import is_film_file, read_video
 from crossband.sources.writing import Format, left_over, write
 
 __all__ = [
+    "BAG_ENDINGS",
+    "DEFAULT_TOPICS",
     "MAX_PIXELS",
     "Calibration",
     "FilmFormat",
@@ -57,11 +61,14 @@ __all__ = [
     "calibration_of",
     "check_destination",
     "error_in_kelvin",
+    "is_bag",
     "is_film_file",
     "left_over",
     "match",
+    "open_bag",
     "open_sink",
     "read",
+    "read_bag",
     "read_folder",
     "read_pair",
     "read_radiometric",

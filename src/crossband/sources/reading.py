@@ -76,6 +76,34 @@ def read(source: Source, modality: Modality, *, drop_alpha: bool = False) -> Sou
     return _assign(_load(source), modality, drop_alpha=drop_alpha)
 
 
+def read_part(
+    name: str, data: bytes, modality: Modality, *, drop_alpha: bool = False
+) -> SourceImage:
+    """The picture of one camera from the bytes of a picture file that stand in another file.
+
+    Args:
+        name: of the other file, for messages.
+        data: the picture file.
+        modality: as for `read`.
+        drop_alpha: as for `read`.
+
+    Raises:
+        SourceError: as for `read`, without a name if the bytes cannot be decoded.
+    """
+    return take(name, _decode(data), modality, drop_alpha=drop_alpha)
+
+
+def take(
+    name: str, picture: StoredPicture, modality: Modality, *, drop_alpha: bool = False
+) -> SourceImage:
+    """The raster of one camera from decoded samples.
+
+    Raises:
+        SourceError: the camera cannot have made them.
+    """
+    return _assign(_NamedPicture(name, picture), modality, drop_alpha=drop_alpha)
+
+
 def read_pair(
     visible: Source | None, infrared: Source | None, *, drop_alpha: bool = False
 ) -> SourcePair:
