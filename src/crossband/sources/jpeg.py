@@ -20,6 +20,8 @@ from crossband.sources.stored import (
 )
 
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_NOT_CARRIED = {"COM": "comments", "APP13": "IPTC and Photoshop data"}
+"""Segments whose loss is told."""
 _NOT_A_FRAME = (0xC4, 0xC8, 0xCC)  # Huffman tables, reserved, arithmetic conditioning
 
 
@@ -53,11 +55,14 @@ def read_jpeg(data: bytes) -> StoredPicture:
         orientation = orientation_of(image)
         samples = np.array(image)
         metadata = from_pillow(image.info)
+        names = {name for name, _ in segments_of(image)}
         segments = [body for _, body in segments_of(image)]
         radiometric = holds_counts(image)
     notes = (f"first of the {pictures} pictures in the file taken",) if pictures > 1 else ()
     if any(body.startswith(_EXTENDED_XMP) for body in segments):
         notes = (*notes, "the extended part of its XMP is left out; the main part is kept")
+    if lost := [word for name, word in _NOT_CARRIED.items() if name in names]:
+        notes = (*notes, f"its {' and '.join(lost)} are left out")
     if radiometric:
         notes = (*notes, "holds the counts of a sensor, which are left out (see --radiometric)")
     return StoredPicture(
