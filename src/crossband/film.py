@@ -126,7 +126,14 @@ class Writer:
         """Bytes in the file."""
         return 0 if self._writer is None else self._writer.size_bytes
 
-    def write(self, pair: Pair, *, timestamp_us: int | None = None) -> None:
+    def write(
+        self,
+        pair: Pair,
+        *,
+        timestamp_us: int | None = None,
+        visible_offset_ns: int = 0,
+        infrared_offset_ns: int = 0,
+    ) -> None:
         """Codes a pair and appends it.
 
         Args:
@@ -134,6 +141,8 @@ class Writer:
                 out, for films carry none.
             timestamp_us: microseconds on the clock of the cameras, later than the frame before;
                 if not given, one frame after it.
+            visible_offset_ns: nanoseconds from there to the visible picture's own stamp.
+            infrared_offset_ns: likewise.
 
         Raises:
             PictureError: the pair is not of the film's cameras, or its time is not later.
@@ -156,7 +165,12 @@ class Writer:
             self._writer = self._start(self._codec)
         before = self._writer.size_bytes
         try:
-            self._writer.write(FrameRecord(at_us, pictures, predicted))
+            offsets_ns = tuple(
+                visible_offset_ns if each.modality is Modality.VISIBLE else infrared_offset_ns
+                for each in pictures
+            )
+            own = offsets_ns if any(offsets_ns) else ()
+            self._writer.write(FrameRecord(at_us, pictures, predicted, own))
         except BaseException as error:
             # Ctrl-C too: what is whole stays, what is not goes.
             self._break_off(before)
@@ -454,7 +468,16 @@ class FrameDecoder:
             self._codec.forget()
             raise CorruptStream(f"{where}: {error}") from error
         self.last = stored.number
-        return None if pair is None else Frame(pair, frame.timestamp_us)
+        if pair is None:
+            return None
+        modalities = [each.modality for each in frame.pictures]
+        offsets_ns = dict(zip(modalities, frame.offsets_ns, strict=False))
+        return Frame(
+            pair,
+            frame.timestamp_us,
+            visible_offset_ns=offsets_ns.get(Modality.VISIBLE, 0),
+            infrared_offset_ns=offsets_ns.get(Modality.INFRARED, 0),
+        )
 
     def frames(
         self,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 import numpy as np
@@ -44,6 +44,8 @@ class Metadata:
     """An ICC profile; it describes the samples and is not applied to them."""
     calibration: bytes = field(default=b"", repr=False)
     """What turns the counts of a radiometric camera into temperatures, as its maker stores it."""
+    maker: bytes = field(default=b"", repr=False)
+    """What else a radiometric file holds in its maker's own format, pictures left out."""
 
     def __bool__(self) -> bool:
         return self.size_bytes > 0
@@ -51,7 +53,7 @@ class Metadata:
     @property
     def size_bytes(self) -> int:
         """Bytes of all of it."""
-        return len(self.exif) + len(self.xmp) + len(self.icc) + len(self.calibration)
+        return sum(len(getattr(self, each.name)) for each in fields(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,18 +255,32 @@ class Frame:
     """A pair and when it was seen.
 
     Raises:
-        PictureError: the time is negative.
+        PictureError: a time is negative.
     """
 
     pair: Pair
     timestamp_us: int
     """Microseconds on the clock of the cameras."""
+    visible_offset_ns: int = 0
+    """From there to the stamp of the visible picture: cameras are seldom in step."""
+    infrared_offset_ns: int = 0
+    """From there to the stamp of the infrared picture."""
 
     def __post_init__(self) -> None:
         if self.timestamp_us < 0:
             raise PictureError(
                 f"the frame's time is {self.timestamp_us} us; 0 and later are allowed"
             )
+        if (earliest := min(self.stamp_ns(modality) for modality in Modality)) < 0:
+            raise PictureError(
+                f"a picture of the frame is stamped {earliest} ns; 0 and later are allowed"
+            )
+
+    def stamp_ns(self, modality: Modality) -> int:
+        """When one camera saw its picture, in nanoseconds on the clock of the cameras."""
+        seen = modality is Modality.VISIBLE
+        offset_ns = self.visible_offset_ns if seen else self.infrared_offset_ns
+        return 1000 * self.timestamp_us + offset_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

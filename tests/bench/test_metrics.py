@@ -13,8 +13,10 @@ from crossband import Modality, PictureError, Raster
 from crossband.bench.metrics import (
     MS_SSIM_INSTALL,
     MS_SSIM_MIN_SIDE,
+    KelvinError,
     compare,
     count_error,
+    kelvin_error,
     ms_ssim,
     psnr,
     ssim,
@@ -145,3 +147,15 @@ def test_pictures_of_different_shape_are_refused(measure: object) -> None:
 def test_a_peak_of_nothing_is_refused() -> None:
     with pytest.raises(PictureError, match="peak is 0"):
         psnr(flat(0), flat(1), peak=0)
+
+
+def test_the_error_in_kelvin_is_that_of_the_temperatures():
+    reference = Raster(np.array([[100, 200], [300, 400]], np.uint16))
+    test = Raster(np.array([[101, 200], [300, 396]], np.uint16))
+    error = kelvin_error(reference, test, lambda counts: counts * 0.5)
+    assert error == KelvinError(mean=0.625, percentile_95=pytest.approx(1.775), largest=2.0)
+
+
+def test_a_count_without_temperature_leaves_no_error_in_kelvin():
+    reference = Raster(np.array([[0, 200]], np.uint16))
+    assert kelvin_error(reference, reference, lambda n: np.where(n > 0, n, np.nan)) is None

@@ -77,7 +77,13 @@ class StoringCodec:
     ) -> bytes:
         if max_error is not None:
             assert pair.infrared is not None
-            return pack(PairFile(WEIGHTS_ID, (encode_bounded(pair.infrared, max_error),)))
+            bounded = encode_bounded(pair.infrared, max_error)
+            alone = [Pair(visible=pair.visible)] if pair.visible else []
+            coded = [
+                self.encode_frame(each, quality=quality, order=order, effort=1) for each in alone
+            ]
+            records = (bounded, *(record for each in coded for record in each.records))
+            return pack(PairFile(WEIGHTS_ID, records, metadata=blobs_of(pair)))
         coded = self.encode_frame(pair, quality=quality, order=order, effort=effort)
         return pack(PairFile(WEIGHTS_ID, coded.records, metadata=blobs_of(pair)))
 
@@ -127,8 +133,9 @@ class StoringCodec:
             ).items()
         }
         for each in file.records:
-            if isinstance(each, BoundedRecord):
-                rasters["infrared"] = decode_bounded(each)
+            if isinstance(each, BoundedRecord) and only in (None, each.modality):
+                metadata = file.metadata_of(each.modality)
+                rasters["infrared"] = replace(decode_bounded(each), metadata=metadata)
         return Pair(**rasters)
 
     def decode_frame(

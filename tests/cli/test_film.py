@@ -19,7 +19,7 @@ import pytest
 import crossband
 from crossband import Camera, Modality, Pair, Raster, Writer
 from crossband.cli.film_facts import FilmTally, FrameRow
-from crossband.sources import open_sink, read_folder, read_video, write
+from crossband.sources import open_bag, open_sink, read_bag, read_folder, read_video, write
 from crossband.testing import synthetic_pair
 
 Run = Callable[..., Any]
@@ -365,3 +365,103 @@ def test_writer_and_command_make_the_same_film(run: Run, folders: tuple[Path, Pa
         for number, pair in enumerate(pairs()):
             writer.write(pair, timestamp_us=round(number * 1e6 / 30))
     assert file.getvalue() == Path("scene.xb").read_bytes()
+
+
+# --- bags of ROS ----------------------------------------------------------------------------
+
+BAG_TOPICS = {Modality.VISIBLE: "/rgb", Modality.INFRARED: "/thermal"}
+NAMED = ("--visible-topic", "/rgb", "--infrared-topic", "/thermal")
+
+
+def stamp_ns(number: int, modality: Modality) -> int:
+    """30 frames a second, the infrared camera a little later, none on a whole microsecond."""
+    late_ns = 4_000_321 if modality is Modality.INFRARED else 0
+    return 1_700_000_000_123_456_789 + 33_333_333 * number + late_ns
+
+
+def write_bag(name: str, count: int) -> list[Pair]:
+    """A bag of so many small frames."""
+    pytest.importorskip("rosbags", reason="needs rosbags: pip install rosbags")
+    scene = [
+        synthetic_pair(visible=(12, 16), infrared=(10, 14), infrared_bit_depth=16, seed=seed)
+        for seed in range(count)
+    ]
+    cameras = [Camera.of(scene[0].get(modality), modality) for modality in Modality]
+    sinks = open_bag(name, cameras, topics=BAG_TOPICS)
+    for number, pair in enumerate(scene):
+        for modality, sink in sinks.items():
+            stamp_us, rest_ns = divmod(stamp_ns(number, modality), 1000)
+            sink.write(pair.get(modality), number=number, timestamp_us=stamp_us, rest_ns=rest_ns)
+    for sink in sinks.values():
+        sink.close()
+    return scene
+
+
+@pytest.mark.parametrize(("source", "result"), [("a.bag", "b.mcap"), ("a.mcap", "b.bag")])
+def test_a_bag_of_200_stamped_frames_comes_back_with_equal_stamps(
+    run: Run, source: str, result: str
+) -> None:
+    scene = write_bag(source, 200)
+    outcome = run("encode", source, *NAMED, "-o", "scene.xb", "--json")
+    assert (outcome.code, outcome.json["frames"]) == (0, 200)
+    assert "200 pairs" in outcome.err
+    outcome = run("decode", "scene.xb", "-o", result, *NAMED)
+    assert outcome.code == 0
+    assert outcome.out == f"{result}: 200 frames of /rgb\n{result}: 200 frames of /thermal\n"
+    for recording in read_bag(result, BAG_TOPICS):
+        modality = recording.camera.modality
+        back = list(recording)
+        assert [each.stamp_ns for each in back] == [stamp_ns(n, modality) for n in range(200)]
+        for each, pair in zip(back, scene, strict=True):
+            assert np.array_equal(each.raster.samples, pair.get(modality).samples)
+
+
+def test_one_topic_of_a_bag_makes_a_film_too(run: Run) -> None:
+    write_bag("a.bag", 3)
+    words = ("encode", "a.bag", "--infrared-topic", "/thermal", "-o", "ir.xb", "--json")
+    assert [each["modality"] for each in run(*words).json["cameras"]] == ["infrared"]
+    assert run("decode", "ir.xb", "-o", "ir.bag").out == "ir.bag: 3 frames of /infrared/image_raw\n"
+
+
+def test_a_bag_to_other_formats_and_back_keeps_its_frames(run: Run) -> None:
+    write_bag("a.bag", 3)
+    assert run("encode", "a.bag", *NAMED, "-o", "scene.xb").code == 0
+    assert run("decode", "scene.xb", "-o", ".", "--codec", "png").code == 0
+    assert len(list(Path("scene.infrared").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (("a.bag",), 3, "name its topics with --visible-topic"),
+        (("a.bag", "--visible-topic", "/rgb", "--infrared-topic", "/rgb"), 2, "cannot be both"),
+        (("a.bag", *NAMED, "--rate", 30), 2, "--rate is for folders"),
+        (("a.bag", "a.bag", *NAMED), 2, "name it alone"),
+        (("--radiometric", "a.jpg", *NAMED), 2, "are for a bag of ROS"),
+        (("a.bag", *NAMED, "--lossless"), 2, "films have no --lossless"),
+        (("a.bag", "--visible-topic", "/rgb", "--infrared-topic", "/ir"), 3, "/ir is not there"),
+    ],
+)
+def test_words_for_bags_that_do_not_fit_together(
+    run: Run, words: tuple[Any, ...], code: int, complaint: str
+) -> None:
+    write_bag("a.bag", 2)
+    outcome = run("encode", *words, "-o", "scene.xb")
+    assert outcome.code == code
+    assert complaint in outcome.complaint
+    assert not Path("scene.xb").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("-o", ".", *NAMED), "are for bags"),
+        (("-o", "b.bag", "--codec", "png"), "--codec is for films and folders"),
+    ],
+)
+def test_words_for_decoding_to_bags_that_do_not_fit_together(
+    run: Run, coded_film: Path, words: tuple[str, ...], complaint: str
+) -> None:
+    outcome = run("decode", coded_film, *words)
+    assert outcome.code == 2
+    assert complaint in outcome.complaint

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import crossband
+from crossband import Raster
+from crossband.sources import write
 
 Run = Callable[..., Any]
 SOURCE = str(Path(crossband.__file__).parents[1])
@@ -191,3 +194,23 @@ def test_the_shell_completes_commands(coded: Path) -> None:
         },
     )
     assert done.stdout.split() == ["verify"]
+
+
+@pytest.mark.parametrize("factor", [1, 257])
+def test_8_bit_data_in_16_bit_samples_are_told(run: Run, factor: int) -> None:
+    samples = np.arange(256, dtype=np.uint16).reshape(16, 16) * np.uint16(factor)
+    write(Raster(samples), "wide.png")
+    words = ("encode", "--infrared-only", "wide.png", "-o", "a.xb", "--force")
+    for more in ((), ("--lossless",)):
+        assert "samples of 16 bits that hold 8-bit data" in run(*words, *more).complaint
+    (picture,) = run("info", "a.xb", "--json").json["pictures"]
+    assert (picture["bit_depth"], picture["effective_bit_depth"]) == (16, 8)
+    assert f"16 bits (0-{255 * factor}, 8 effective)" in run("info", "a.xb").out
+
+
+def test_counts_are_no_8_bit_data_however_few_they_are(run: Run) -> None:
+    samples = np.arange(7_000, 7_064, dtype=np.uint16).reshape(8, 8)
+    write(Raster(samples), "counts.png")
+    made = run("encode", "--infrared-only", "counts.png", "--lossless", "-o", "a.xb")
+    assert made.err == ""
+    assert "(7000-7063, 13 effective)" in run("info", "a.xb").out

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,17 @@ from PIL import Image, ImageCms
 from crossband import Metadata, Modality, Pair, Raster
 from crossband.container import unpack
 from crossband.sources import read, write
+from crossband.testing.radiometric import (
+    PALETTE,
+    Record,
+    camera_record,
+    dji_jpeg,
+    embedded_record,
+    fff,
+    flir_jpeg,
+    raw_record,
+    with_segments,
+)
 
 Run = Callable[..., Any]
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
@@ -177,14 +187,17 @@ def test_too_much_metadata_is_refused_before_any_work(run: Run, photo: Path) -> 
 
 
 def test_a_radiometric_jpeg_becomes_a_pair_with_its_calibration(run: Run) -> None:
-    made = runpy.run_path(str(Path(__file__).parents[1] / "sources" / "test_flir.py"))
-    Path("flir.jpg").write_bytes(made["flir_jpeg"](made["fff"](*made["ALL"])))
+    counts = np.arange(7_000, 7_600, dtype=np.uint16).reshape(20, 30)
+    visible = np.full((24, 32, 3), 90, np.uint8)
+    camera = camera_record()
+    records = (camera, raw_record(counts), embedded_record(visible), Record(PALETTE, b"iron"))
+    Path("flir.jpg").write_bytes(flir_jpeg(fff(*records)))
     outcome = run("encode", "--radiometric", "flir.jpg", "-o", "pair.xb")
     assert (outcome.code, outcome.err) == (0, "")
     assert run("decode", "pair.xb", "-o", ".").code == 0
     infrared = read(Path("pair.infrared.png"), Modality.INFRARED).raster
-    assert np.array_equal(infrared.samples, made["COUNTS"])
-    assert Path("pair.infrared.calibration").read_bytes() == made["CAMERA_INFO"]
+    assert np.array_equal(infrared.samples, counts)
+    assert Path("pair.infrared.calibration").read_bytes() == camera.payload
     assert Path("pair.visible.png").exists()
 
 
@@ -192,3 +205,49 @@ def test_a_radiometric_jpeg_is_named_alone(run: Run, pictures: tuple[Path, Path]
     outcome = run("encode", *pictures, "--radiometric", "flir.jpg", "-o", "pair.xb")
     assert outcome.code == 2
     assert "give it alone" in outcome.complaint
+
+
+def test_a_dji_jpeg_keeps_its_counts_and_what_its_maker_wrote(run: Run) -> None:
+    counts = np.arange(18_000, 18_600, dtype=np.uint16).reshape(20, 30)
+    Path("DJI_0001_T.JPG").write_bytes(dji_jpeg(counts))
+    outcome = run("encode", "--radiometric", "DJI_0001_T.JPG", "--lossless", "-o", "a.xb")
+    assert outcome.code == 0
+    (line,) = [line for line in outcome.err.splitlines() if "temperatures" in line]
+    assert line.endswith("temperatures are not available")
+    kinds = [fact["kind"] for fact in run("info", "a.xb", "--metadata", "--json").json["metadata"]]
+    assert kinds == ["EXIF", "CALIBRATION", "MAKER"]
+    assert run("decode", "a.xb", "-o", ".", "--format", "tiff").code == 0
+    assert np.array_equal(tifffile.imread("a.infrared.tiff"), counts)
+    assert Path("a.infrared.calibration").read_bytes().startswith(b"\xff\xe4")
+    assert Path("a.infrared.maker").read_bytes().startswith(b"\xff\xe6")
+    words = ("--radiometric", "DJI_0001_T.JPG", "--strip-metadata")
+    assert run("encode", *words, "-o", "b.xb").code == 0
+    assert run("info", "b.xb", "--metadata", "--json").json["metadata"] == []
+
+
+def test_too_much_of_a_maker_s_data_is_refused_before_any_work(run: Run) -> None:
+    counts = np.zeros((4, 4), np.uint16)
+    huge = [(7, bytes(65_000))] * 260
+    Path("huge.jpg").write_bytes(with_segments(dji_jpeg(counts), huge))
+    outcome = run("encode", "--radiometric", "huge.jpg", "-o", "huge.xb")
+    assert outcome.code == 3
+    assert "--strip-metadata" in outcome.err.splitlines()[-1]
+    assert not Path("huge.xb").exists()
+    words = ("--radiometric", "huge.jpg", "--strip-metadata", "-o", "huge.xb")
+    assert run("encode", *words).code == 0
+
+
+@pytest.mark.parametrize("only", ["visible", "infrared"])
+def test_numpy_gets_the_samples_and_the_metadata_lies_beside(
+    run: Run, photo: Path, only: str
+) -> None:
+    run("encode", photo, "infrared.png", "-o", "pair.xb")
+    outcome = run("decode", "pair.xb", "-o", ".", "--format", "npy", "--only", only)
+    assert outcome.code == 0
+    run("decode", "pair.xb", "-o", ".", "--format", "tiff", "--only", only)
+    samples = np.load(f"pair.{only}.npy", allow_pickle=False)
+    assert np.array_equal(samples, tifffile.imread(f"pair.{only}.tiff"))
+    assert samples.dtype == (np.uint8 if only == "visible" else np.uint16)
+    if only == "visible":
+        assert Path("pair.visible.xmp").read_bytes() == XMP
+        assert Path("pair.visible.exif").read_bytes() == exif_of_pillow()

@@ -26,7 +26,14 @@ from crossband.container import (
     unpack,
 )
 from crossband.container.fields import pack_varint
-from crossband.container.film import PREDICTED_FRAME, pack_film, pack_frame
+from crossband.container.film import (
+    KEY_FRAME,
+    MAX_OFFSET_NS,
+    PREDICTED_FRAME,
+    pack_film,
+    pack_frame,
+    unpack_frame,
+)
 from crossband.container.framing import LAST, pack_header, pack_record
 from crossband.container.pair_file import PIXELS_PER_BYTE
 from crossband.errors import CorruptStream, CrossbandError, PictureError, StreamError
@@ -353,8 +360,29 @@ def films(draw: st.DrawFn) -> tuple[FilmHeader, list[FrameRecord]]:
                 )
             )
         predicted = bool(frames and predictor_id) and draw(st.booleans())
-        frames.append(FrameRecord(timestamp_us, tuple(pictures), predicted))
+        earliest = max(-1000 * timestamp_us, -MAX_OFFSET_NS)
+        offsets = [draw(st.integers(earliest, MAX_OFFSET_NS)) for _ in pictures]
+        own = tuple(offsets) if any(offsets) and draw(st.booleans()) else ()
+        frames.append(FrameRecord(timestamp_us, tuple(pictures), predicted, own))
     return header, frames
+
+
+@pytest.mark.parametrize("offsets", [(0, 0), (1,), (-1, 0), (0, MAX_OFFSET_NS + 1)])
+def test_stamps_outside_their_range_are_refused(film_frames, offsets):
+    with pytest.raises(PictureError, match="stamp"):
+        replace(film_frames[0], timestamp_us=0, offsets_ns=offsets)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "reason"),
+    [(b"\0\0", "all its own time"), (b"\x01\0", "0 or later"), (b"\x80\0\0", "shortest form")],
+)
+def test_stamps_that_no_writer_makes_are_refused(film_header, film_frames, stamps, reason):
+    packed = pack_frame(film_frames[0], film_header)
+    assert packed[0] == 0  # the time, then the shape
+    odd = bytes([0, packed[1] | 0x08]) + stamps + packed[2:]
+    with pytest.raises(CorruptStream, match=reason):
+        unpack_frame(KEY_FRAME, memoryview(odd), film_header)
 
 
 sides = st.integers(1, 300)

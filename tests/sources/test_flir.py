@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """FLIR radiometric JPEG: the counts of the sensor come out, whatever way they are stored.
 
-The files are made here, after ExifTool's tables of the format.
+The files are made by `crossband.testing.radiometric`, after ExifTool's tables of the format.
 """
 
 from __future__ import annotations
 
-import io
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,65 +17,27 @@ from PIL import Image
 from crossband.errors import SourceError
 from crossband.pair import Modality, Pair
 from crossband.sources import read, read_radiometric
+from crossband.testing.radiometric import (
+    GPS,
+    PALETTE,
+    Record,
+    camera_record,
+    embedded_record,
+    encoded,
+    fff,
+    flir_jpeg,
+    picture_payload,
+    raw_record,
+)
 
 HEIGHT, WIDTH = 24, 32
 COUNTS = (
     7000 + 40 * np.arange(HEIGHT)[:, None] + 3 * np.arange(WIDTH)[None, :]
 ).astype(np.uint16)  # fmt: skip
-CAMERA_INFO = struct.pack("<HHH", 2, WIDTH, HEIGHT) + bytes(range(200))
 COLOUR = np.stack([np.full((48, 64), value, np.uint8) for value in (200, 120, 40)], axis=-1)
-
-
-def encoded(samples: np.ndarray, format: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(samples).save(file, format=format, **options)
-    return file.getvalue()
-
-
-def picture_record(mark: int, body: bytes, *, size: tuple[int, int], order: str = "<") -> bytes:
-    head = struct.pack(f"{order}HHH", mark, size[1], size[0])
-    return head + bytes(32 - len(head)) + body
-
-
-RAW = picture_record(2, COUNTS.tobytes(), size=COUNTS.shape)
-EMBEDDED = picture_record(3, encoded(COLOUR, "JPEG", quality=95), size=(48, 64))
-
-
-@dataclass(frozen=True)
-class Record:
-    kind: int
-    payload: bytes
-
-
-ALL = (Record(0x20, CAMERA_INFO), Record(1, RAW), Record(14, EMBEDDED), Record(0x22, b"palette"))
-
-
-def fff(*records: Record, order: str = ">", magic: bytes = b"FFF\0") -> bytes:
-    """A header of 64 bytes, the directory, the records."""
-    start = 64 + 32 * len(records)
-    directory, bodies = b"", b""
-    for record in records:
-        directory += struct.pack(
-            f"{order}HHIIIIIII", record.kind, 1, 100, 1, start + len(bodies),
-            len(record.payload), 0, 0, 0,
-        )  # fmt: skip
-        bodies += record.payload
-    head = magic + b"made for a test\0" + struct.pack(f"{order}III", 101, 64, len(records))
-    return head + bytes(64 - len(head)) + directory + bodies
-
-
-def flir_jpeg(data: bytes, *, piece_bytes: int = 65_000, **options: object) -> bytes:
-    """A small JPEG with these FLIR data in its APP1 segments."""
-    rendering = encoded(np.full((HEIGHT, WIDTH, 3), 128, np.uint8), "JPEG", **options)
-    pieces = [data[at : at + piece_bytes] for at in range(0, len(data), piece_bytes)]
-    segments = b"".join(
-        struct.pack(">HH", 0xFFE1, 2 + 8 + len(piece))
-        + b"FLIR\0\x01"
-        + bytes([number, len(pieces) - 1])
-        + piece
-        for number, piece in enumerate(pieces)
-    )
-    return rendering[:2] + segments + rendering[2:]
+RAW = raw_record(COUNTS).payload
+CAMERA = camera_record()
+ALL = (CAMERA, Record(1, RAW), embedded_record(COLOUR), Record(PALETTE, b"palette"))
 
 
 def pair_of(data: bytes) -> Pair:
@@ -91,7 +51,7 @@ def test_one_file_is_a_pair():
     assert infrared is not None and visible is not None
     assert np.array_equal(infrared.samples, COUNTS)
     assert infrared.bit_depth == 16
-    assert infrared.metadata.calibration == CAMERA_INFO
+    assert infrared.metadata.calibration == CAMERA.payload
     assert np.abs(visible.samples.astype(int) - COLOUR).max() <= 3
 
 
@@ -106,11 +66,11 @@ def test_pieces_and_byte_order_of_the_file_make_no_difference(piece_bytes, order
 @pytest.mark.parametrize(
     "record",
     [
-        picture_record(2, COUNTS.astype("<u2").tobytes(), size=COUNTS.shape, order="<"),
-        picture_record(2, COUNTS.astype(">u2").tobytes(), size=COUNTS.shape, order=">"),
-        picture_record(2, encoded(COUNTS), size=COUNTS.shape),
-        picture_record(2, encoded(COUNTS.byteswap()), size=COUNTS.shape),
-        picture_record(2, encoded(COUNTS.byteswap()), size=COUNTS.shape, order=">"),
+        picture_payload(2, COUNTS.astype("<u2").tobytes(), size=COUNTS.shape, order="<"),
+        picture_payload(2, COUNTS.astype(">u2").tobytes(), size=COUNTS.shape, order=">"),
+        picture_payload(2, encoded(COUNTS), size=COUNTS.shape),
+        picture_payload(2, encoded(COUNTS.byteswap()), size=COUNTS.shape),
+        picture_payload(2, encoded(COUNTS.byteswap()), size=COUNTS.shape, order=">"),
         RAW + b"more",
     ],
     ids=["little", "big", "PNG", "swapped PNG", "swapped PNG, big", "longer"],
@@ -123,7 +83,7 @@ def test_the_counts_are_the_same_however_they_are_stored(record):
 
 def test_an_embedded_png_is_turned_from_ycbcr_into_rgb():
     stored = np.array(Image.fromarray(COLOUR).convert("YCbCr"))
-    record = Record(14, picture_record(3, encoded(stored), size=(48, 64)))
+    record = Record(14, picture_payload(3, encoded(stored), size=(48, 64)))
     visible = pair_of(flir_jpeg(fff(Record(1, RAW), record))).visible
     assert visible is not None
     assert np.abs(visible.samples.astype(int) - COLOUR).max() <= 2
@@ -139,7 +99,7 @@ def test_a_camera_without_a_visible_picture_gives_infrared_alone():
 
 
 def test_an_unknown_embedded_picture_is_said_to_be_left_out():
-    odd = Record(14, picture_record(3, b"planes of YCbCr", size=(48, 64)))
+    odd = Record(14, picture_payload(3, b"planes of YCbCr", size=(48, 64)))
     notes = read_radiometric(flir_jpeg(fff(*ALL[:2], odd))).notes
     assert "of an unknown kind" in notes[0]
 
@@ -155,18 +115,51 @@ def test_reading_it_as_an_ordinary_jpeg_says_what_is_left_out():
     assert "--radiometric" in notes[0]
 
 
+def records_of(data: bytes, order: str) -> dict[int, bytes]:
+    """Payloads by kind, as another program reads them."""
+    start, count = struct.unpack_from(f"{order}II", data, 24)
+    found = {}
+    for at in range(start, start + 32 * count, 32):
+        (kind,) = struct.unpack_from(f"{order}H", data, at)
+        offset, length = struct.unpack_from(f"{order}II", data, at + 12)
+        found[kind] = data[offset : offset + length]
+    return found
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_all_other_records_are_carried_as_an_fff_file_of_their_own(order):
+    gps = Record(GPS, bytes(range(100)))
+    infrared = pair_of(flir_jpeg(fff(*ALL, gps, order=order))).infrared
+    assert infrared is not None
+    assert records_of(infrared.metadata.maker, order) == {PALETTE: b"palette", GPS: gps.payload}
+
+
+def test_an_embedded_picture_that_is_not_known_is_carried_too():
+    odd = Record(14, picture_payload(3, b"planes of YCbCr", size=(48, 64)))
+    infrared = pair_of(flir_jpeg(fff(CAMERA, Record(1, RAW), odd))).infrared
+    assert infrared is not None
+    assert records_of(infrared.metadata.maker, ">") == {14: odd.payload}
+
+
+def test_a_rendering_named_as_infrared_is_refused_with_the_way_to_its_counts():
+    data = flir_jpeg(fff(*ALL), rendering=COLOUR)
+    with pytest.raises(SourceError, match=r"rendering in false colours.*--radiometric"):
+        read(data, Modality.INFRARED)
+
+
 def missing_piece() -> bytes:
     data = flir_jpeg(fff(*ALL), piece_bytes=500)
+    first = data.index(b"FLIR\0") - 4
     size_bytes = 2 + 2 + 8 + 500
-    return data[: 2 + size_bytes] + data[2 + 2 * size_bytes :]
+    return data[: first + size_bytes] + data[first + 2 * size_bytes :]
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (encoded(COLOUR, "JPEG"), "without FLIR data"),
+        (encoded(COLOUR, "JPEG"), "without the counts of a FLIR or DJI sensor"),
         (encoded(COLOUR), "is a PNG picture"),
-        (flir_jpeg(fff(ALL[0])), "without counts"),
+        (flir_jpeg(fff(ALL[0])), r"without the counts.*export it as radiometric JPEG"),
         (flir_jpeg(b"FPF\0" + bytes(100)), "unknown kind"),
         (flir_jpeg(b"FFF\0"), "unknown kind"),
         (flir_jpeg(fff(*ALL)[:80]), "claims 4 records"),
@@ -175,9 +168,12 @@ def missing_piece() -> bytes:
         (flir_jpeg(fff(Record(1, RAW[:1000]))), "counts need 1,536 bytes"),
         (flir_jpeg(fff(Record(1, b"\x09\x09" + RAW[2:]))), "unknown layout"),
         (flir_jpeg(fff(Record(1, RAW[:20]))), "unknown layout"),
-        (flir_jpeg(fff(Record(1, picture_record(2, b"", size=(0, 0))))), "at least 1x1"),
-        (flir_jpeg(fff(Record(1, picture_record(2, encoded(COUNTS), size=(9, 9))))), "announced"),
-        (flir_jpeg(fff(Record(1, picture_record(2, encoded(COLOUR), size=(48, 64))))), "announced"),
+        (flir_jpeg(fff(Record(1, picture_payload(2, b"", size=(0, 0))))), "at least 1x1"),
+        (flir_jpeg(fff(Record(1, picture_payload(2, encoded(COUNTS), size=(9, 9))))), "announced"),
+        (
+            flir_jpeg(fff(Record(1, picture_payload(2, encoded(COLOUR), size=(48, 64))))),
+            "announced",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(data, reason):

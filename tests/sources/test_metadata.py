@@ -248,6 +248,26 @@ def test_a_damaged_chunk_is_left_out_and_said_so():
     assert image.notes == ("picture in memory: its eXIf chunk is damaged and left out",)
 
 
+def test_texts_that_are_not_carried_are_named():
+    data = written(full(), "png")
+    for keyword in (b"Software", b"Author", b"A"):
+        data = with_chunk(data, b"tEXt", keyword + b"\0words")
+    data = with_chunk(data, b"iTXt", b"B\0\0\0\0\0words")
+    assert read(data, Modality.VISIBLE).notes == (
+        "picture in memory: its texts (B, A, Author and 1 more) are left out",
+    )
+
+
+def test_parts_of_a_jpeg_that_are_not_carried_are_named():
+    file = io.BytesIO()
+    Image.fromarray(PICTURE).save(file, "JPEG", comment=b"words")
+    data = file.getvalue()
+    iptc = struct.pack(">HH", 0xFFED, 2 + 14) + b"Photoshop 3.0\0"
+    assert read(data[:2] + iptc + data[2:], Modality.VISIBLE).notes == (
+        "picture in memory: its comments and IPTC and Photoshop data are left out",
+    )
+
+
 # --- directories ----------------------------------------------------------------------------
 
 

@@ -9,10 +9,12 @@ only when one is wanted.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from crossband.errors import PictureError
 from crossband.pair import Raster
@@ -33,6 +35,16 @@ class CountError:
     percentile_95: float
     """19 of 20 samples are this close or closer."""
     largest: int
+
+
+@dataclass(frozen=True, slots=True)
+class KelvinError:
+    """Absolute differences of the temperatures, in kelvin."""
+
+    mean: float
+    percentile_95: float
+    """19 of 20 samples are this close or closer."""
+    largest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,35 @@ def count_error(reference: Raster, test: Raster) -> CountError:
         mean=float(difference.mean()),
         percentile_95=float(np.percentile(difference, 95)),
         largest=int(difference.max()),
+    )
+
+
+def kelvin_error(
+    reference: Raster,
+    test: Raster,
+    kelvin: Callable[[npt.NDArray[Any]], npt.NDArray[np.float64]],
+) -> KelvinError | None:
+    """Mean, 95th percentile and largest of the absolute differences of temperatures.
+
+    Args:
+        reference: the original.
+        test: what came back.
+        kelvin: counts to temperatures, NaN where a count has none.
+
+    Returns:
+        None if a count of either picture has no temperature.
+
+    Raises:
+        PictureError: the pictures' sizes or channels differ.
+    """
+    _check_shapes(reference, test)
+    difference = np.abs(kelvin(reference.samples) - kelvin(test.samples))
+    if np.isnan(difference).any():
+        return None
+    return KelvinError(
+        mean=float(difference.mean()),
+        percentile_95=float(np.percentile(difference, 95)),
+        largest=float(difference.max()),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics
 from crossband.cli.film import DecodeFilm, decode_film
 from crossband.cli.options import CodedWith, FilmCodedWith, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
@@ -24,12 +25,16 @@ from crossband.cli.streams import (
 
 if TYPE_CHECKING:
     from crossband.pair import Metadata
+    from crossband.sources import Format
 
 EXAMPLES = """
 crossband decode pair.xb -o .                 writes pair.visible.png and pair.infrared.png
 crossband decode pair.xb -o out --format tiff --force
 crossband decode pair.xb -o out --only infrared
+crossband decode pair.xb -o out --format tiff --visible-format jpeg
+crossband decode pair.xb -o out --only infrared --format npy
 crossband decode scene.xb -o out.mkv          writes out.visible.mkv and out.infrared.mkv
+crossband decode scene.xb -o scene.bag --visible-topic /rgb --infrared-topic /thermal
 crossband decode scene.xb -o . --codec png --frames 100:164 --skip-damaged
 fetch pair.xb | crossband decode - -o - --only visible > visible.png
 """
@@ -47,7 +52,7 @@ def decode(
             "-o",
             metavar="DIR",
             help="Folder for the pictures, which must exist; - writes one picture to stdout; a"
-            " film also takes a name that ends in .mkv or .mp4.",
+            " film also takes a name that ends in .mkv or .mp4, or in .bag or .mcap for ROS.",
         ),
     ],
     only: Annotated[
@@ -55,11 +60,19 @@ def decode(
         typer.Option(metavar="PICTURE", help="Decode only this one: visible or infrared."),
     ] = None,
     format: Annotated[
-        Literal["png", "tiff", "webp"],
+        Literal["png", "tiff", "webp", "npy"],
         typer.Option(
-            metavar="FORMAT", help="png, tiff or webp; all lossless, webp holds 8 bits only."
+            metavar="FORMAT",
+            help="png, tiff, webp or npy (NumPy); all lossless, webp holds 8 bits only.",
         ),
     ] = "png",
+    visible_format: Annotated[
+        Literal["png", "tiff", "webp", "npy", "jpeg"] | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Another one for the visible picture; also jpeg, which is not lossless.",
+        ),
+    ] = None,
     frames: Annotated[
         str | None,
         typer.Option(metavar="A:B", help="Films: frames A up to, not including, B; from 0."),
@@ -76,6 +89,8 @@ def decode(
             " lossless.  [default: png into a folder, else by the name's ending]",
         ),
     ] = None,
+    visible_topic: VisibleTopic = None,
+    infrared_topic: InfraredTopic = None,
     model: CodedWith = None,
     film_model: FilmCodedWith = None,
     force: Force = False,
@@ -87,7 +102,8 @@ def decode(
     size, number of channels and bit depth. Its metadata is in it; what the format cannot hold
     becomes a file beside it, such as DIR/NAME.visible.exif.
 
-    A film becomes one film file or folder of numbered pictures for each camera.
+    A film becomes one film file or folder of numbered pictures for each camera, or one bag of
+    ROS with the topics /visible/image_raw and /infrared/image_raw.
     """
     if output == STANDARD:
         check_standard_output(json=json)
@@ -105,6 +121,7 @@ def decode(
             film_model,
             force,
             json,
+            bag_topics(visible_topic, infrared_topic),
         )
         with coded:
             return decode_film(coded, request)
@@ -115,9 +132,15 @@ def decode(
     from crossband.sources import atomic_write, check_destination, left_over, write
 
     data = coded.read()
-    if frames is not None or skip_damaged or codec is not None or film_model is not None:
+    formats: dict[Modality, Format] = {
+        Modality.VISIBLE: visible_format or format,
+        Modality.INFRARED: format,
+    }
+    film_options = (frames, codec, film_model, visible_topic, infrared_topic)
+    if skip_damaged or any(option is not None for option in film_options):
         raise UsageError(
-            "--frames, --skip-damaged, --codec and --film-model are for films; this is a pair"
+            "--frames, --skip-damaged, --codec, --film-model and topics are for films; this is a"
+            " pair"
         )
     wanted = None if only is None else Modality(only)
     held = [record.modality for record in crossband.info(data).records]
@@ -128,7 +151,7 @@ def decode(
         )
     stem = "stdin" if file == STANDARD else Path(file).stem
     paths = {
-        modality: Path(output) / f"{stem}.{modality.value}.{format}"
+        modality: Path(output) / f"{stem}.{modality.value}.{formats[modality]}"
         for modality in held
         if wanted in (None, modality)
     }
@@ -152,18 +175,19 @@ def decode(
     for modality in Modality:
         if (raster := pair.get(modality)) is not None:
             buffer = io.BytesIO()
-            write(raster, buffer, format=format)
+            write(raster, buffer, format=formats[modality])
             pictures[modality] = buffer.getvalue()
             sidecars[modality] = _sidecars(
-                left_over(raster, format=format), paths[modality].with_suffix("")
+                left_over(raster, format=formats[modality]), paths[modality].with_suffix("")
             )
     if output == STANDARD:
         ((modality, picture),) = pictures.items()
         write_standard_output(picture)
         for path in sidecars[modality]:
             complain(
-                f"the {path.suffix[1:]} metadata does not fit into {format} whole and standard"
-                " output takes one picture; decode into a folder to have it beside the picture"
+                f"the {path.suffix[1:]} metadata does not fit into {formats[modality]} whole and"
+                " standard output takes one picture; decode into a folder to have it beside the"
+                " picture"
             )
         return ExitCode.DONE
     outputs: dict[Path, bytes] = {}
@@ -185,7 +209,8 @@ def decode(
     for modality, files in sidecars.items():
         for path in files:
             complain(
-                f"{paths[modality]}: {format} cannot hold its {path.suffix[1:]} metadata whole;"
+                f"{paths[modality]}: {formats[modality]} cannot hold its {path.suffix[1:]} metadata"
+                " whole;"
                 f" it is in {path}"
             )
 

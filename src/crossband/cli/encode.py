@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics, is_bag_input
 from crossband.cli.film import EncodeFilm, FilmOptions, are_films, encode_film
+from crossband.cli.kelvin import KelvinPerCount, MaxErrorKelvin, check_kelvin, count_bound
 from crossband.cli.options import DropAlpha, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
@@ -31,8 +33,10 @@ crossband encode visible.png infrared.png --target-bytes 20000 --order auto -o p
 crossband encode --infrared-only infrared.tiff -o infrared.xb
 crossband encode visible.png counts.tiff --lossless -q 60 -o pair.xb
 crossband encode --infrared-only counts.tiff --max-error 4 -o infrared.xb
+crossband encode --radiometric FLIR0042.jpg --max-error-kelvin 0.1 -o pair.xb
 crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
 crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
+crossband encode recording.bag --visible-topic /rgb --infrared-topic /thermal -o scene.xb
 crossband encode --radiometric FLIR0042.jpg -o pair.xb
 crossband encode photo.jpg infrared.tiff --strip-metadata -o pair.xb
 grab-frame | crossband encode - infrared.png -o - > pair.xb
@@ -62,7 +66,10 @@ def encode(
     ] = None,
     radiometric: Annotated[
         str | None,
-        typer.Option(metavar="JPEG", help="Encode the pair in one FLIR radiometric JPEG."),
+        typer.Option(
+            metavar="JPEG",
+            help="Encode the counts in a FLIR or DJI radiometric JPEG, and its visible picture.",
+        ),
     ] = None,
     visible_only: Annotated[
         str | None,
@@ -101,6 +108,8 @@ def encode(
             " the visible picture, which is coded alone.",
         ),
     ] = None,
+    max_error_kelvin: MaxErrorKelvin = None,
+    kelvin_per_count: KelvinPerCount = None,
     order: Annotated[
         Literal["infrared-first", "visible-first", "auto"],
         typer.Option(
@@ -149,6 +158,8 @@ def encode(
             " where it is shipped]",
         ),
     ] = None,
+    visible_topic: VisibleTopic = None,
+    infrared_topic: InfraredTopic = None,
     drop_alpha: DropAlpha = False,
     strip_metadata: Annotated[
         bool,
@@ -169,10 +180,15 @@ def encode(
     infrared ones have one channel of 8 to 16 bits, which is kept. Sizes may differ. Either camera
     may be missing. EXIF, XMP, colour profile and TIFF tags are carried along.
 
-    Films are two film files, or two folders of numbered pictures; Ctrl-C ends a film early and
-    leaves a whole one of the frames so far.
+    Films are two film files, two folders of numbered pictures, or two topics of one ROS bag;
+    Ctrl-C ends a film early and leaves a whole one of the frames so far.
     """
-    if radiometric is None:
+    topics = bag_topics(visible_topic, infrared_topic)
+    others = (infrared, visible_only, infrared_only, radiometric)
+    is_bag = is_bag_input(visible, others, topics)
+    if is_bag:
+        pass  # one name for both cameras
+    elif radiometric is None:
         visible, infrared = _inputs(visible, infrared, visible_only, infrared_only)
     elif any(name is not None for name in (visible, infrared, visible_only, infrared_only)):
         raise UsageError(
@@ -183,8 +199,10 @@ def encode(
         if max_error is not None:
             raise UsageError("--lossless is --max-error 0; give one of them")
         max_error = 0
-    if max_error is not None:
-        _check_bound(max_error, target_bpp, target_bytes, order)
+    check_kelvin(max_error_kelvin, kelvin_per_count, max_error)
+    is_bounded = max_error is not None or max_error_kelvin is not None
+    if is_bounded:
+        _check_bound(max_error or 0, target_bpp, target_bytes, order)
     if output == STANDARD:
         check_standard_output(json=json)
     else:
@@ -193,11 +211,11 @@ def encode(
         check_destination(output, force=force)
     options = FilmOptions(match, tolerance, rate, keyframe, film_model)
     options.check()
-    if are_films(visible, infrared):
+    if is_bag or are_films(visible, infrared):
         if target_bpp is not None or target_bytes is not None:
             raise UsageError("films are coded at one quality; give --quality, no target")
-        if max_error is not None:
-            raise UsageError("films have no --lossless and no --max-error; leave it out")
+        if is_bounded:
+            raise UsageError("films have no --lossless and no bound on errors; leave it out")
         return encode_film(
             EncodeFilm(
                 visible,
@@ -211,13 +229,14 @@ def encode(
                 model=model,
                 json=json,
                 options=options,
+                topics=topics if is_bag else None,
             )
         )
     if given := options.given():
         raise UsageError(f"{given[0]} is for films; two pictures are given: leave it out")
 
     import crossband
-    from crossband.cli.facts import file_facts, file_lines
+    from crossband.cli.facts import depth_notes, file_facts, file_lines
     from crossband.container import BoundedRecord, blobs_of
     from crossband.pair import Modality
     from crossband.sources import atomic_write, read_pair, read_radiometric
@@ -228,11 +247,17 @@ def encode(
         if both is None
         else read_radiometric(both)
     )
-    for note in source.notes:
-        complain(note)
+    notes = list(source.notes)
     pair = source.pair.without_metadata() if strip_metadata else source.pair
-    if max_error is not None and pair.infrared is None:
-        raise UsageError("--lossless and --max-error are for infrared, and there is none")
+    if is_bounded and source.pair.infrared is None:
+        raise UsageError("--lossless and bounds on errors are for infrared, and there is none")
+    if max_error_kelvin is not None and source.pair.infrared is not None:
+        bound = count_bound(source.pair.infrared, max_error_kelvin, kelvin_per_count)
+        max_error = bound.max_error
+        notes.append(bound.note)
+    notes += depth_notes(pair)
+    for note in notes:
+        complain(note)
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
@@ -252,7 +277,6 @@ def encode(
             )
     encode_s = time.perf_counter() - started
     header = crossband.info(data)
-    notes = list(source.notes)
     if max_error and (infrared_record := header.get(Modality.INFRARED)):
         assert isinstance(infrared_record, BoundedRecord)
         if infrared_record.max_error == 0:

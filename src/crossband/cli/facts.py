@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from crossband.container import BoundedRecord
@@ -11,6 +12,7 @@ from crossband.pair import Modality
 
 if TYPE_CHECKING:
     from crossband.container import PairFile, PictureRecord
+    from crossband.pair import Pair
 
 QUALITY_TOP_INDEX = 63
 """Quality 100 is this index; quality q is round(q * 63 / 100)."""
@@ -51,9 +53,10 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
                 "height": picture.height,
                 "channels": picture.channels,
                 "bit_depth": picture.bit_depth,
+                "effective_bit_depth": effective_bit_depth(picture),
                 "low": picture.low,
                 "high": picture.high,
-                **_fidelity_facts(picture),
+                **_fidelity_facts(picture, file),
                 "conditional": picture.conditional,
                 "size_bytes": file.picture_bytes(picture.modality),
             }
@@ -62,14 +65,35 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
     }
 
 
-def _fidelity_facts(picture: PictureRecord | BoundedRecord) -> dict[str, Any]:
+def _fidelity_facts(picture: PictureRecord | BoundedRecord, file: PairFile) -> dict[str, Any]:
     """A quality, or the largest error and the counts from one value to the next."""
     if not isinstance(picture, BoundedRecord):
         return {
             "quality": round(_quality(picture), 1),
             "quality_index": picture.quality_index,
         }
-    return {"max_error": picture.max_error, "step": picture.step}
+    kelvin = _max_error_kelvin(picture, file)
+    return {
+        "max_error": picture.max_error,
+        "max_error_kelvin": None if kelvin is None else round(kelvin, 6),
+        "step": picture.step,
+    }
+
+
+def _max_error_kelvin(picture: BoundedRecord, file: PairFile) -> float | None:
+    """The bound of a picture in kelvin; None where its calibration is not known."""
+    if not any(blob.modality is Modality.INFRARED for blob in file.metadata):
+        return None
+    from crossband.errors import PictureError
+    from crossband.sources import calibration_of, error_in_kelvin
+
+    calibration = calibration_of(file.metadata_of(Modality.INFRARED))
+    if calibration is None:
+        return None
+    try:
+        return error_in_kelvin(calibration, picture.low, picture.high, picture.max_error)
+    except PictureError:
+        return None
 
 
 def metadata_bytes(file: PairFile) -> int:
@@ -113,11 +137,11 @@ def file_lines(name: str, file: PairFile) -> list[str]:
         lines.append(f"  time      {file.timestamp_us} us")
     for picture in file.records:
         channels = "RGB" if picture.channels == 3 else "1 channel"
-        range_ = "" if picture.modality is Modality.VISIBLE else f" ({picture.low}-{picture.high})"
+        range_ = "" if picture.modality is Modality.VISIBLE else _range(picture)
         partner = picture.modality.partner.value
         lines.append(
             f"  {picture.modality.value:<9} {picture.width}x{picture.height}, {channels},"
-            f" {picture.bit_depth} bits{range_}, {_fidelity(picture)},"
+            f" {picture.bit_depth} bits{range_}, {_fidelity(picture, file)},"
             f" {f'given {partner}' if picture.conditional else 'coded alone'},"
             f" {file.picture_bytes(picture.modality):,} bytes"
         )
@@ -125,6 +149,40 @@ def file_lines(name: str, file: PairFile) -> list[str]:
         kinds = [f"{blob.modality.value} {blob.name}" for blob in file.metadata]
         lines.append(f"  metadata  {metadata_bytes(file):,} bytes: {', '.join(kinds)}")
     return lines
+
+
+def effective_bit_depth(picture: PictureRecord | BoundedRecord) -> int:
+    """Bits that the samples need, as far as the header tells.
+
+    8-bit data in 16-bit samples have either no sample above 255, or, known of bounded pictures
+    only, are multiples of one number such as 257.
+    """
+    multiple = 1
+    if isinstance(picture, BoundedRecord) and picture.top:
+        multiple = math.gcd(picture.low, picture.step)
+    return max(1, (picture.high // multiple).bit_length())
+
+
+def depth_notes(pair: Pair) -> list[str]:
+    """What to say about infrared samples of 16 bits that hold no more than 8-bit data."""
+    from crossband.datasets.check.depth import true_bit_depth
+
+    infrared = pair.infrared
+    if infrared is None or infrared.samples.itemsize == 1:
+        return []
+    used = true_bit_depth(infrared.samples)
+    if not 0 < used <= 8 or int(infrared.samples.min()) == int(infrared.samples.max()):
+        return []
+    return [
+        f"the infrared picture has samples of 16 bits that hold {used}-bit data, as a rendering"
+        " has; export counts from the camera if it has them"
+    ]
+
+
+def _range(picture: PictureRecord | BoundedRecord) -> str:
+    used = effective_bit_depth(picture)
+    effective = f", {used} effective" if used < picture.bit_depth else ""
+    return f" ({picture.low}-{picture.high}{effective})"
 
 
 def weights_name(weights_id: bytes) -> str | None:
@@ -137,13 +195,15 @@ def weights_name(weights_id: bytes) -> str | None:
     return None
 
 
-def _fidelity(picture: PictureRecord | BoundedRecord) -> str:
+def _fidelity(picture: PictureRecord | BoundedRecord, file: PairFile) -> str:
     if not isinstance(picture, BoundedRecord):
         return f"quality {_quality(picture):.0f}"
     steps = f" (one value every {picture.step} counts)" if picture.step > 1 else ""
     if picture.max_error == 0:
         return f"lossless{steps}"
-    return f"within {picture.max_error:,} counts{steps}"
+    kelvin = _max_error_kelvin(picture, file)
+    in_kelvin = "" if kelvin is None else f", {kelvin:.3g} K"
+    return f"within {picture.max_error:,} counts{in_kelvin}{steps}"
 
 
 def _order(file: PairFile) -> str | None:

@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -97,6 +97,8 @@ class EncodeFilm:
     model: str
     json: bool
     options: FilmOptions
+    topics: Mapping[Modality, str] | None = None
+    """Of the bag that `visible` is; None: it is none."""
 
 
 def are_films(visible: str | None, infrared: str | None) -> bool:
@@ -158,7 +160,12 @@ def encode_film(request: EncodeFilm) -> ExitCode:
                 shown = (frame.pair.visible, frame.pair.infrared)
                 if not writer.frames and any(each and each.metadata for each in shown):
                     complain("the pictures' metadata is left out: films carry none")
-                writer.write(frame.pair, timestamp_us=frame.timestamp_us)
+                writer.write(
+                    frame.pair,
+                    timestamp_us=frame.timestamp_us,
+                    visible_offset_ns=frame.visible_offset_ns,
+                    infrared_offset_ns=frame.infrared_offset_ns,
+                )
                 advance()
                 if was_interrupted():
                     break
@@ -204,6 +211,22 @@ class DecodeFilm:
     film_model: str | None
     force: bool
     json: bool
+    topics: Mapping[Modality, str] = field(default_factory=dict)
+    """In a bag; empty: the default ones."""
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether the output is one bag for both cameras."""
+        from crossband.sources import BAG_ENDINGS
+
+        path = Path(self.output)
+        return path.suffix.lower() in BAG_ENDINGS and not path.is_dir()
+
+    def topic(self, modality: Modality) -> str:
+        """That of a camera in a bag."""
+        from crossband.sources import DEFAULT_TOPICS
+
+        return self.topics.get(modality, DEFAULT_TOPICS[modality])
 
 
 def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
@@ -266,7 +289,10 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
             for frame in frames:
                 for modality, sink in sinks.items():
                     if (raster := frame.pair.get(modality)) is not None:
-                        sink.write(raster, number=numbers[-1], timestamp_us=frame.timestamp_us)
+                        stamp_us, rest_ns = divmod(frame.stamp_ns(modality), 1000)
+                        sink.write(
+                            raster, number=numbers[-1], timestamp_us=stamp_us, rest_ns=rest_ns
+                        )
                         counts[modality] += 1
                 advance()
         if not any(counts.values()):
@@ -301,7 +327,8 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
     else:
         for modality in sinks:
             if counts[modality]:
-                print(f"{paths[modality]}: {counts[modality]:,} frames")
+                where = f" of {request.topic(modality)}" if request.is_bag else ""
+                print(f"{paths[modality]}: {counts[modality]:,} frames{where}")
     return ExitCode.SOME_FAILED if damages or ending else ExitCode.DONE
 
 
@@ -339,8 +366,20 @@ def verify_film(
 
 def _recordings(request: EncodeFilm) -> list[Recording]:
     """What there is to code: visible, infrared, or both in this order."""
-    from crossband.sources import read_folder, read_video
+    from crossband.sources import read_bag, read_folder, read_video
 
+    if request.topics is not None and request.visible is not None:
+        if request.options.frames_per_second is not None:
+            raise UsageError("--rate is for folders of pictures; a bag has stamps: leave it out")
+        tolerance_us = 1000 * (request.options.tolerance_ms or 0)
+        return list(
+            read_bag(
+                request.visible,
+                request.topics,
+                tolerance_us=tolerance_us,
+                drop_alpha=request.drop_alpha,
+            )
+        )
     found: list[Recording] = []
     given = [(request.visible, Modality.VISIBLE), (request.infrared, Modality.INFRARED)]
     rate = request.options.frames_per_second
@@ -447,6 +486,15 @@ def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality,
     wanted = [c.modality for c in header.cameras if request.only in (None, c.modality)]
     if not wanted and request.only is not None:
         raise MissingPicture(f"{shown_name(name)}: the film has no {request.only.value} pictures")
+    if request.is_bag:
+        if request.codec is not None:
+            raise UsageError(f"--codec is for films and folders; {output} is a bag: leave it out")
+        return dict.fromkeys(wanted, output)
+    if request.topics:
+        raise UsageError(
+            f"--visible-topic and --infrared-topic are for bags; {output} is none: give a name that"
+            " ends in .bag or .mcap"
+        )
     if ending in (".mkv", ".mp4") and not output.is_dir():
         if request.codec == "png":
             raise UsageError(f"--codec png writes folders of pictures; {output} is a film's name")
@@ -455,8 +503,8 @@ def _paths(name: str, header: FilmHeader, request: DecodeFilm) -> dict[Modality,
         return {m: output.with_name(f"{output.stem}.{m.value}{output.suffix}") for m in wanted}
     if not output.is_dir():
         raise OutputError(
-            f"{output}: is no folder that exists; -o takes one, or a name that ends in .mkv or"
-            f" .mp4: create it (mkdir -p {output})"
+            f"{output}: is no folder that exists; -o takes one, or a name that ends in .mkv, .mp4,"
+            f" .bag or .mcap: create it (mkdir -p {output})"
         )
     stem = "stdin" if name == STANDARD else Path(name).stem
     suffix = {"png": "", None: ""}.get(request.codec, ".mkv")
@@ -467,8 +515,15 @@ def _sinks(
     header: FilmHeader, paths: dict[Modality, Path], request: DecodeFilm, undo: ExitStack
 ) -> dict[Modality, Sink]:
     """One for each camera; on any failure none leaves anything behind."""
-    from crossband.sources import open_sink
+    from crossband.sources import open_bag, open_sink
 
+    if request.is_bag:
+        cameras = [camera for camera in header.cameras if camera.modality in paths]
+        topics = {modality: request.topic(modality) for modality in paths}
+        opened = open_bag(request.output, cameras, topics=topics, force=request.force)
+        for sink in opened.values():
+            undo.callback(sink.discard)
+        return opened
     sinks: dict[Modality, Sink] = {}
     by_ending: dict[str, FilmFormat] = {".mkv": "ffv1", ".mp4": "x264"}
     for modality, path in paths.items():

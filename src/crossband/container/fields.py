@@ -28,6 +28,11 @@ def pack_varint(value: int) -> bytes:
     return bytes(packed)
 
 
+def pack_signed(value: int) -> bytes:
+    """An integer of -2^62 to 2^62 - 1 as a variable-length one: 0, -1, 1, -2 are 0, 1, 2, 3."""
+    return pack_varint(2 * value if value >= 0 else -2 * value - 1)
+
+
 @dataclass(slots=True)
 class Cursor:
     """Takes values one after another from bytes that may be damaged or end at any point.
@@ -61,6 +66,11 @@ class Cursor:
     def unsigned(self, size_bytes: int, what: str) -> int:
         """The next little-endian integer of a fixed size."""
         return int.from_bytes(self.take(size_bytes, what), "little")
+
+    def signed(self, what: str) -> int:
+        """The next integer of `pack_signed`."""
+        value = self.varint(what)
+        return -(value + 1 >> 1) if value & 1 else value >> 1
 
     def varint(self, what: str) -> int:
         """The next variable-length integer; one that is longer than it needs to be is refused."""

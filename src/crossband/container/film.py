@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crossband.container.fields import VARINT_MAX, Cursor, pack_varint
+from crossband.container.fields import VARINT_MAX, Cursor, pack_signed, pack_varint
 from crossband.container.framing import HEADER_BYTES, LAST, MAGIC, WEIGHTS_ID_BYTES
 from crossband.container.pair_file import FILM, PIXELS_PER_BYTE
 from crossband.container.picture import PictureRecord
@@ -33,6 +33,8 @@ ENTRY_BYTES = 27
 """Most bytes of a frame in the index: its kind and two variable-length integers, rounded up."""
 OFFSET_BYTES = 8
 """The offset of the index record, at its end."""
+MAX_OFFSET_NS = (1 << 62) - 1
+"""Furthest that a picture's stamp can be from its frame's, either way."""
 
 # Second field byte of a camera.
 _DEPTH_MASK = 0x0F
@@ -43,7 +45,8 @@ _INFRARED_CAMERA = 0x80
 # Shape byte of a frame.
 _TWO_PICTURES = 0x01
 _FULL_RANGE = (0x02, 0x04)
-_SHAPES = 0x07
+_OWN_STAMPS = 0x08
+_SHAPES = 0x0F
 # First field byte of a picture, as in a picture record.
 _QUALITY_MASK = 0x3F
 _INFRARED = 0x40
@@ -109,8 +112,23 @@ class FrameRecord:
     """In the order of coding; only the second may be conditional."""
     predicted: bool = False
     """Whether each picture is coded given what its camera showed last; else a key frame."""
+    offsets_ns: tuple[int, ...] = ()
+    """Nanoseconds from `timestamp_us` to each picture's own stamp; none if all are 0."""
 
     def __post_init__(self) -> None:
+        if self.offsets_ns and (
+            len(self.offsets_ns) != len(self.pictures) or not any(self.offsets_ns)
+        ):
+            raise PictureError(
+                f"the frame has the stamps {self.offsets_ns} for {len(self.pictures)} pictures; one"
+                " each, or none where all are 0, are allowed"
+            )
+        for offset_ns in self.offsets_ns:
+            if not -1000 * self.timestamp_us <= offset_ns <= MAX_OFFSET_NS:
+                raise PictureError(
+                    f"a picture's stamp is {offset_ns} ns from the frame's; it must be 0 or later"
+                    f" and at most {MAX_OFFSET_NS:,} ns after it"
+                )
         if not 0 <= self.timestamp_us <= VARINT_MAX:
             raise PictureError(
                 f"the frame's time is {self.timestamp_us} us; it must be 0 to {VARINT_MAX:,}"
@@ -231,8 +249,11 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
     shape = _TWO_PICTURES * (len(frame.pictures) == 2)
     for picture, full_range in zip(frame.pictures, _FULL_RANGE, strict=False):
         shape |= full_range * (picture.low == 0 and picture.high == picture.peak)
+    shape |= _OWN_STAMPS * bool(frame.offsets_ns)
     packed = bytearray(pack_varint(frame.timestamp_us))
     packed.append(shape)
+    for offset_ns in frame.offsets_ns:
+        packed += pack_signed(offset_ns)
     for index, picture in enumerate(frame.pictures):
         camera = Camera(
             picture.modality,
@@ -290,6 +311,10 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
         raise CorruptStream(f"the frame has the shape byte {shape:#04x}, which stands for nothing")
     pictures: list[PictureRecord] = []
     try:
+        own = count if shape & _OWN_STAMPS else 0
+        offsets_ns = tuple(cursor.signed("the stamp of a picture") for _ in range(own))
+        if own and not any(offsets_ns):
+            raise CorruptStream("the frame spells out stamps that are all its own time")
         for index in range(count):
             first = cursor.unsigned(1, "the field byte")
             modality = Modality.INFRARED if first & _INFRARED else Modality.VISIBLE
@@ -327,7 +352,7 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
                     symbols_crc=symbols_crc,
                 )
             )
-        frame = FrameRecord(timestamp_us, tuple(pictures), predicted)
+        frame = FrameRecord(timestamp_us, tuple(pictures), predicted, offsets_ns)
     except PictureError as error:
         raise CorruptStream(f"the frame record is damaged: {error}") from error
     if len(payload) < (least := _least_bytes(pictures)):

@@ -27,6 +27,7 @@ class BlobKind(IntEnum):
     XMP = 2
     ICC = 3
     CALIBRATION = 4
+    MAKER = 5
 
     @property
     def field(self) -> str:

@@ -5,8 +5,8 @@
       told by content          as the file       channels, depth and
                                has it, upright   alpha checked
 
-    film files, folders ──► Recording ──► match ──► pairs in order of time
-                                                    open_sink  ◄── and back
+    film files, folders, bags ──► Recording ──► match ──► pairs in order of time
+                                              open_sink, open_bag  ◄── and back
 
 The largest picture is 65,535 pixels a side and 2**27 pixels in all.
 """
@@ -26,14 +26,27 @@ from crossband.sources.reading import (
     read_radiometric,
 )
 from crossband.sources.recording import Recording, TimedRaster
+from crossband.sources.ros import is_bag, read_bag
+from crossband.sources.ros_writing import BAG_ENDINGS, DEFAULT_TOPICS, open_bag
 from crossband.sources.stored import MAX_PIXELS
+from crossband.sources.temperature import (
+    Calibration,
+    Linear,
+    bound_in_counts,
+    calibration_of,
+    error_in_kelvin,
+)
 from crossband.sources.video import is_film_file, read_video
 from crossband.sources.writing import Format, left_over, write
 
 __all__ = [
+    "BAG_ENDINGS",
+    "DEFAULT_TOPICS",
     "MAX_PIXELS",
+    "Calibration",
     "FilmFormat",
     "Format",
+    "Linear",
     "MatchReport",
     "Recording",
     "Rule",
@@ -44,12 +57,18 @@ __all__ = [
     "TimedRaster",
     "alone",
     "atomic_write",
+    "bound_in_counts",
+    "calibration_of",
     "check_destination",
+    "error_in_kelvin",
+    "is_bag",
     "is_film_file",
     "left_over",
     "match",
+    "open_bag",
     "open_sink",
     "read",
+    "read_bag",
     "read_folder",
     "read_pair",
     "read_radiometric",

@@ -29,8 +29,11 @@ _CONTAINERS = {".mkv": "matroska", ".mp4": "mp4"}
 class Sink(Protocol):
     """Takes the pictures of one camera; the file or folder appears at `close`, whole."""
 
-    def write(self, raster: Raster, *, number: int, timestamp_us: int) -> None:
-        """Appends a picture: its number in the film, from 0, and its time."""
+    def write(self, raster: Raster, *, number: int, timestamp_us: int, rest_ns: int = 0) -> None:
+        """Appends a picture: its number in the film, from 0, and its stamp.
+
+        `rest_ns` is what the microseconds leave out; films for players have no place for it.
+        """
 
     def close(self) -> None:
         """Puts the result in its place."""
@@ -83,7 +86,7 @@ class _Folder:
         except OSError as error:
             raise _refused(path, error) from error
 
-    def write(self, raster: Raster, *, number: int, timestamp_us: int) -> None:
+    def write(self, raster: Raster, *, number: int, timestamp_us: int, rest_ns: int = 0) -> None:
         write(raster, self._part / f"{number:06d}.png")
 
     def close(self) -> None:
@@ -138,7 +141,7 @@ class _Video:
             self._part.unlink(missing_ok=True)
             raise _refused(path, error) from error
 
-    def write(self, raster: Raster, *, number: int, timestamp_us: int) -> None:
+    def write(self, raster: Raster, *, number: int, timestamp_us: int, rest_ns: int = 0) -> None:
         frame = self._frame(raster)
         frame.color_range = _FULL_RANGE
         frame.pts, frame.time_base = timestamp_us, Fraction(1, 1_000_000)

@@ -3,7 +3,8 @@
 
     JPEG ──► APP1 "FLIR" segments, joined ──► FFF header ──► record directory ─┬─► raw data
                                                                               ├─► embedded image
-                                                                              └─► camera info
+                                                                              ├─► camera info
+                                                                              └─► all others
 
 The layout is FLIR's own and not published; it is known from the tables of ExifTool
 (https://exiftool.org/TagNames/FLIR.html). The picture that the JPEG itself shows is a rendering of
@@ -21,56 +22,55 @@ import numpy as np
 from PIL import Image
 
 from crossband.errors import SourceError
+from crossband.sources.app_segments import FLIR_SEGMENT, segments_of
 from crossband.sources.jpeg import read_jpeg
 from crossband.sources.metadata import from_pillow
 from crossband.sources.png import read_png
-from crossband.sources.stored import Samples, StoredPicture, check_size
+from crossband.sources.stored import RadiometricPicture, Samples, StoredPicture, check_size
 
-FLIR_SEGMENT = b"FLIR\0"
-"""Start of an APP1 segment with a piece of the FFF file; then come 1, its number and the last's."""
 _SEGMENT_HEAD_BYTES = 8
 _FFF_HEADER_BYTES, _ENTRY_BYTES, _RECORD_HEAD_BYTES = 64, 32, 32
 _LARGEST_RECORD_COUNT = 1024
-_RAW_DATA, _EMBEDDED_IMAGE, _CAMERA_INFO = 0x01, 0x0E, 0x20
+_PLACE = 12
+"""Where an entry of the directory has the offset of its record; its length follows."""
+_FREE, _RAW_DATA, _EMBEDDED_IMAGE, _CAMERA_INFO = 0x00, 0x01, 0x0E, 0x20
+_TAKEN = (_RAW_DATA, _EMBEDDED_IMAGE, _CAMERA_INFO)
 _ORDER_MARK = {_RAW_DATA: 2, _EMBEDDED_IMAGE: 3}
 """What the first 16 bits of a record are when read in its byte order."""
-
-
-@dataclass(frozen=True, slots=True)
-class RadiometricPicture:
-    """What one radiometric file holds."""
-
-    infrared: StoredPicture
-    """Counts of the sensor, 16 bits, with the camera's calibration as metadata."""
-    visible: StoredPicture | None
-    """What the camera for visible light saw, if there is one and its picture is known."""
-    notes: tuple[str, ...] = ()
-    """What the user should know, one sentence each."""
 
 
 def read_flir(data: bytes) -> RadiometricPicture:
     """The pictures in the bytes of a FLIR radiometric JPEG.
 
     Raises:
-        SourceError: an ordinary JPEG, damaged, or of a layout that is not known.
+        SourceError: without counts, damaged, or of a layout that is not known.
     """
     with Image.open(BytesIO(data), formats=["JPEG"]) as image:
-        fff = _join(body for name, body in getattr(image, "applist", ()) if name == "APP1")
+        fff = _join(body for name, body in segments_of(image) if name == "APP1")
         said = from_pillow(image.info)
     records = _records(fff)
-    if _RAW_DATA not in records:
+    taken = {kind: next((r for r in records if r.kind == kind), None) for kind in _TAKEN}
+    raw, embedded, camera = (taken[kind] for kind in _TAKEN)
+    if raw is None:
         raise SourceError(
-            "is a FLIR file without counts of the sensor: export it with its radiometric data"
+            "is a FLIR file without the counts of its sensor: export it as radiometric JPEG from"
+            " the camera or its maker's program, a picture for reports has none"
         )
-    calibration = records.get(_CAMERA_INFO, b"")
-    notes = [] if calibration else ["the file has no calibration of the camera"]
-    infrared = StoredPicture(
-        _counts(records[_RAW_DATA]), 16, metadata=replace(said, calibration=calibration)
-    )
-    visible = _visible(records[_EMBEDDED_IMAGE]) if _EMBEDDED_IMAGE in records else None
+    notes = [] if camera else ["the file has no calibration of the camera"]
+    visible = _visible(embedded.body) if embedded else None
     if visible is None:
-        unknown = "of an unknown kind" if _EMBEDDED_IMAGE in records else "not there"
+        unknown = "of an unknown kind" if embedded else "not there"
         notes.append(f"its visible picture is {unknown}; the infrared one is taken alone")
+    used = (raw, camera, embedded if visible else None)
+    infrared = StoredPicture(
+        _counts(raw.body),
+        16,
+        metadata=replace(
+            said,
+            calibration=camera.body if camera else b"",
+            maker=_packed(fff, [record for record in records if record not in used]),
+        ),
+    )
     return RadiometricPicture(infrared, visible, tuple(notes))
 
 
@@ -82,10 +82,7 @@ def _join(bodies: Iterable[bytes]) -> bytes:
         if body.startswith(FLIR_SEGMENT) and len(body) >= _SEGMENT_HEAD_BYTES
     ]
     if not pieces:
-        raise SourceError(
-            "is a JPEG without FLIR data; a radiometric JPEG is needed: name the two pictures"
-            " instead, or export it from the camera with its radiometric data"
-        )
+        raise SourceError("is damaged: its FLIR data is cut short: copy it from the camera again")
     numbers = [piece[6] for piece in pieces]
     last = pieces[0][7]
     if numbers != list(range(last + 1)):
@@ -96,34 +93,66 @@ def _join(bodies: Iterable[bytes]) -> bytes:
     return b"".join(piece[_SEGMENT_HEAD_BYTES:] for piece in pieces)
 
 
-def _records(fff: bytes) -> dict[int, bytes]:
-    """The first record of each type."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Record:
+    """One entry of the directory and what it leads to."""
+
+    kind: int
+    entry: bytes
+    """As the directory has it, 32 bytes."""
+    body: bytes
+
+
+def _order(fff: bytes) -> str:
+    """Byte order of the header and the directory: the version is 100 to 199 in it."""
+    return ">" if 100 <= struct.unpack_from(">I", fff, 20)[0] < 200 else "<"
+
+
+def _records(fff: bytes) -> list[_Record]:
+    """All that hold anything, in the order of the directory."""
     if fff[:4] not in (b"FFF\0", b"AFF\0") or len(fff) < _FFF_HEADER_BYTES:
         raise SourceError(
             f"has FLIR data of an unknown kind (it starts with {fff[:4].hex(' ')}); FFF and AFF are"
             " taken: export it anew with the camera maker's program"
         )
-    # The version is 100 to 199 in the byte order that all of the directory has.
-    order = ">" if 100 <= struct.unpack_from(">I", fff, 20)[0] < 200 else "<"
+    order = _order(fff)
     start, count = struct.unpack_from(f"{order}II", fff, 24)
     if count > _LARGEST_RECORD_COUNT or start + count * _ENTRY_BYTES > len(fff):
         raise SourceError(
             f"is damaged: the directory of its FLIR data claims {count:,} records at byte"
             f" {start:,} of {len(fff):,}: copy the file from the camera again"
         )
-    records: dict[int, bytes] = {}
+    records = []
     for index in range(count):
-        entry = start + index * _ENTRY_BYTES
-        (kind,) = struct.unpack_from(f"{order}H", fff, entry)
-        offset, length = struct.unpack_from(f"{order}II", fff, entry + 12)
-        if kind in (_RAW_DATA, _EMBEDDED_IMAGE, _CAMERA_INFO) and kind not in records:
-            if offset + length > len(fff):
-                raise SourceError(
-                    f"is truncated: {length:,} bytes of FLIR record {kind:#04x} should start at"
-                    f" byte {offset:,} and there are {len(fff):,}: copy the file again"
-                )
-            records[kind] = fff[offset : offset + length]
+        at = start + index * _ENTRY_BYTES
+        (kind,) = struct.unpack_from(f"{order}H", fff, at)
+        offset, length = struct.unpack_from(f"{order}II", fff, at + _PLACE)
+        if kind == _FREE or not length:
+            continue
+        if offset + length > len(fff):
+            if kind not in _TAKEN:
+                continue  # no picture and no temperature depends on it
+            raise SourceError(
+                f"is truncated: {length:,} bytes of FLIR record {kind:#04x} should start at byte"
+                f" {offset:,} and there are {len(fff):,}: copy the file again"
+            )
+        records.append(_Record(kind, fff[at : at + _ENTRY_BYTES], fff[offset : offset + length]))
     return records
+
+
+def _packed(fff: bytes, records: list[_Record]) -> bytes:
+    """An FFF file of some of its records, which programs that know the format can read."""
+    if not records:
+        return b""
+    order = _order(fff)
+    directory, bodies = b"", b""
+    first = _FFF_HEADER_BYTES + len(records) * _ENTRY_BYTES
+    for record in records:
+        place = struct.pack(f"{order}I", first + len(bodies))
+        directory += record.entry[:_PLACE] + place + record.entry[_PLACE + 4 :]
+        bodies += record.body
+    where = struct.pack(f"{order}II", _FFF_HEADER_BYTES, len(records))
+    return fff[:24] + where + fff[32:_FFF_HEADER_BYTES] + directory + bodies
 
 
 def _counts(record: bytes) -> Samples:

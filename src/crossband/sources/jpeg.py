@@ -11,6 +11,7 @@ from PIL import Image
 
 from crossband.errors import SourceError
 from crossband.pair import Raster
+from crossband.sources.app_segments import holds_counts, segments_of
 from crossband.sources.metadata import EXIF_PREFIX, from_pillow, split
 from crossband.sources.orientation import orientation_note, orientation_of, turn_upright
 from crossband.sources.stored import (
@@ -19,6 +20,8 @@ from crossband.sources.stored import (
 )
 
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_NOT_CARRIED = {"COM": "comments", "APP13": "IPTC and Photoshop data"}
+"""Segments whose loss is told."""
 _NOT_A_FRAME = (0xC4, 0xC8, 0xCC)  # Huffman tables, reserved, arithmetic conditioning
 
 
@@ -52,20 +55,22 @@ def read_jpeg(data: bytes) -> StoredPicture:
         orientation = orientation_of(image)
         samples = np.array(image)
         metadata = from_pillow(image.info)
-        segments = [body for _, body in getattr(image, "applist", ())]
+        names = {name for name, _ in segments_of(image)}
+        segments = [body for _, body in segments_of(image)]
+        radiometric = holds_counts(image)
     notes = (f"first of the {pictures} pictures in the file taken",) if pictures > 1 else ()
     if any(body.startswith(_EXTENDED_XMP) for body in segments):
         notes = (*notes, "the extended part of its XMP is left out; the main part is kept")
-    if any(body.startswith(b"FLIR\0") for body in segments):
-        notes = (
-            *notes,
-            "holds the counts of a FLIR camera, which are left out (see --radiometric)",
-        )
+    if lost := [word for name, word in _NOT_CARRIED.items() if name in names]:
+        notes = (*notes, f"its {' and '.join(lost)} are left out")
+    if radiometric:
+        notes = (*notes, "holds the counts of a sensor, which are left out (see --radiometric)")
     return StoredPicture(
         turn_upright(samples[..., None] if samples.ndim == 2 else samples, orientation),
         8,
         notes=(*notes, *orientation_note(orientation)),
         metadata=metadata,
+        holds_counts=radiometric,
     )
 
 

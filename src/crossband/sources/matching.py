@@ -186,7 +186,14 @@ def _nearest(leader: Recording, other: Recording, report: MatchReport) -> Iterat
 
 def _frame(modality: Modality, picture: TimedRaster, partner: TimedRaster | None) -> Frame:
     """A frame at the time of the picture."""
-    rasters = {modality.value: picture.raster}
+    shown = {modality: picture}
     if partner is not None:
-        rasters[modality.partner.value] = partner.raster
-    return Frame(Pair(**rasters), picture.timestamp_us)
+        shown[modality.partner] = partner
+    at_ns = 1000 * picture.timestamp_us
+    visible, infrared = (shown.get(each) for each in Modality)
+    return Frame(
+        Pair(visible.raster if visible else None, infrared.raster if infrared else None),
+        picture.timestamp_us,
+        visible_offset_ns=visible.stamp_ns - at_ns if visible else 0,
+        infrared_offset_ns=infrared.stamp_ns - at_ns if infrared else 0,
+    )

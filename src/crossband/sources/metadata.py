@@ -68,7 +68,7 @@ def upright(metadata: Metadata) -> Metadata:
 
 
 def split(raster: Raster, format: str) -> Split:
-    """What of a picture's metadata a PNG, TIFF, WebP or JPEG file of it can hold."""
+    """What of a picture's metadata a PNG, TIFF, WebP, JPEG or NPY file of it can hold."""
     metadata = upright(raster.metadata)
     channels = 3 if format == "webp" else raster.channels
     holds_icc = metadata.icc[16:20] == (b"GRAY" if channels == 1 else b"RGB ")
@@ -81,6 +81,8 @@ def split(raster: Raster, format: str) -> Split:
                 xmp=_is_text(metadata.xmp),
                 icc=holds_icc and len(metadata.icc) <= _LARGEST_PNG_PROFILE,
             )
+        case "npy":
+            held = Metadata()
         case "webp":
             held = _kept(metadata, exif=is_exif, xmp=True, icc=holds_icc)
         case "jpeg":  # a segment has at most 65,533 bytes, a profile at most 255 segments
@@ -95,7 +97,7 @@ def split(raster: Raster, format: str) -> Split:
     left = Metadata(
         **{
             name: getattr(metadata, name)
-            for name in ("exif", "xmp", "icc", "calibration")
+            for name in ("exif", "xmp", "icc", "calibration", "maker")
             if not getattr(held, name)
         }
     )

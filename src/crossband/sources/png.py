@@ -31,6 +31,8 @@ from crossband.sources.stored import (
 # counts that use the low bits, so the depth travels as text instead.
 _DEPTH_KEYWORD = "crossband:bit-depth"
 
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 
 
@@ -51,6 +53,8 @@ class _Header:
     metadata: Metadata
     damaged: tuple[str, ...]
     """Names of chunks with metadata that cannot be used."""
+    texts: tuple[str, ...]
+    """Keywords of texts that are not carried."""
 
 
 def read_png(data: bytes) -> StoredPicture:
@@ -77,6 +81,9 @@ def read_png(data: bytes) -> StoredPicture:
     elif header.bits < 8:
         notes.append(f"{header.bits}-bit samples scaled to 8 bits")
     notes += [f"its {name} chunk is damaged and left out" for name in header.damaged]
+    if header.texts:
+        more = f" and {len(header.texts) - 3} more" if len(header.texts) > 3 else ""
+        notes.append(f"its texts ({', '.join(header.texts[:3])}{more}) are left out")
     depth = honoured_depth(samples, header.declared_depth)
     return StoredPicture(
         turn_upright(samples, orientation),
@@ -112,6 +119,7 @@ def _parse(data: bytes) -> _Header:
     image_data: list[bytes] = []
     pieces: list[Piece] = []
     damaged: list[str] = []
+    texts: list[str] = []
     while True:
         if position + 12 > len(data):
             raise SourceError(
@@ -134,7 +142,12 @@ def _parse(data: bytes) -> _Header:
                 f" {expected:#010x} was written: copy or save it again"
             )
         position += 12 + length
-        if name in CHUNKS and (piece := piece_of(name, body)) is not None:
+        piece = piece_of(name, body) if name in CHUNKS else None
+        if piece is None and name in _TEXTS:
+            keyword = body.partition(b"\0")[0].decode("latin-1")
+            if keyword != _DEPTH_KEYWORD:
+                texts.append(keyword if keyword.isprintable() else repr(keyword))
+        if piece is not None:
             if piece.data and zlib.crc32(body, zlib.crc32(name)) == expected:
                 pieces.append(piece)
             else:
@@ -177,6 +190,7 @@ def _parse(data: bytes) -> _Header:
         image_data=b"".join(image_data),
         metadata=metadata_of(pieces),
         damaged=tuple(damaged),
+        texts=tuple(texts),
     )
 
 

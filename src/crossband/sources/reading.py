@@ -15,10 +15,10 @@ from PIL import Image, UnidentifiedImageError
 
 from crossband.errors import SourceError
 from crossband.pair import Modality, Pair, Raster
-from crossband.sources.flir import RadiometricPicture, read_flir
 from crossband.sources.jpeg import read_jpeg
 from crossband.sources.kind import HEAD_BYTES, Kind, identify
 from crossband.sources.png import read_png
+from crossband.sources.radiometric import read_radiometric_jpeg
 from crossband.sources.stored import StoredPicture
 from crossband.sources.webp import read_webp
 
@@ -76,6 +76,34 @@ def read(source: Source, modality: Modality, *, drop_alpha: bool = False) -> Sou
     return _assign(_load(source), modality, drop_alpha=drop_alpha)
 
 
+def read_part(
+    name: str, data: bytes, modality: Modality, *, drop_alpha: bool = False
+) -> SourceImage:
+    """The picture of one camera from the bytes of a picture file that stand in another file.
+
+    Args:
+        name: of the other file, for messages.
+        data: the picture file.
+        modality: as for `read`.
+        drop_alpha: as for `read`.
+
+    Raises:
+        SourceError: as for `read`, without a name if the bytes cannot be decoded.
+    """
+    return take(name, _decode(data), modality, drop_alpha=drop_alpha)
+
+
+def take(
+    name: str, picture: StoredPicture, modality: Modality, *, drop_alpha: bool = False
+) -> SourceImage:
+    """The raster of one camera from decoded samples.
+
+    Raises:
+        SourceError: the camera cannot have made them.
+    """
+    return _assign(_NamedPicture(name, picture), modality, drop_alpha=drop_alpha)
+
+
 def read_pair(
     visible: Source | None, infrared: Source | None, *, drop_alpha: bool = False
 ) -> SourcePair:
@@ -112,18 +140,18 @@ def read_pair(
 
 
 def read_radiometric(source: Source) -> SourcePair:
-    """The pair in one FLIR radiometric JPEG: the counts of its sensor and its visible picture.
+    """The pair in one radiometric JPEG: the counts of its sensor and its visible picture.
 
     The counts are infrared of 16 bits, as the sensor has them (no orientation is applied). What
-    turns them into temperatures is their metadata `calibration`. A file of a camera without a
-    visible picture gives the infrared one alone.
+    turns them into temperatures is their metadata `calibration`. A file without a visible picture,
+    as those of DJI cameras, gives the infrared one alone.
 
     Raises:
         SourceError: the file is missing, damaged, or no radiometric JPEG. One line.
     """
     name = _name(source)
     try:
-        picture = _guarded(_read_flir, _read_bytes(source))
+        picture = _guarded(read_radiometric_jpeg, _read_bytes(source))
     except SourceError as error:
         raise SourceError(f"{name}: {error}") from error.__cause__
     except OSError as error:
@@ -138,15 +166,6 @@ def read_radiometric(source: Source) -> SourcePair:
         *(f"{name}: {note}" for note in picture.notes),
     )
     return SourcePair(Pair(visible.raster if visible else None, infrared.raster), notes)
-
-
-def _read_flir(data: bytes) -> RadiometricPicture:
-    if (kind := identify(data[:HEAD_BYTES])) is not Kind.JPEG:
-        raise SourceError(
-            f"is a {kind.value} picture; a FLIR radiometric JPEG is needed: name the two pictures"
-            " instead"
-        )
-    return read_flir(data)
 
 
 def _assign(
@@ -176,10 +195,13 @@ def _assign(
     else:
         if (spread := picture.channel_spread) > 0:
             swap = " (were visible and infrared swapped?)" if swapped else ""
+            fix = "export it from the camera as gray, better as 16-bit counts"
+            if picture.holds_counts:
+                fix = "take the counts that it holds with --radiometric (read_radiometric)"
             raise SourceError(
-                f"{named.name}: is a colour picture, its channels differ by up to {spread:,};"
-                " infrared pictures have one channel of 8 to 16 bits, or three equal ones: export"
-                f" it from the camera as gray{swap}"
+                f"{named.name}: is a colour picture or a rendering in false colours, its channels"
+                f" differ by up to {spread:,}; infrared pictures have one channel of 8 to 16 bits,"
+                f" or three equal ones: {fix}{swap}"
             )
         if picture.channels == 3:
             notes.append("three equal channels taken as one")

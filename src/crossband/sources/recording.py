@@ -19,6 +19,13 @@ class TimedRaster:
     """Microseconds on the clock of the camera."""
     name: str
     """For messages: "frame 12", or a file."""
+    rest_ns: int = 0
+    """What the microseconds leave out of the stamp, 0 to 999 ns."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """The whole stamp."""
+        return 1000 * self.timestamp_us + self.rest_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,8 @@ class StoredPicture:
     """What the user should know, one sentence each."""
     metadata: Metadata = field(default_factory=Metadata)
     """What the file says beside the samples, fit for them being upright."""
+    holds_counts: bool = False
+    """Whether the file has counts of an infrared sensor too, of which this is a rendering."""
 
     @property
     def channels(self) -> int:
@@ -52,6 +54,18 @@ class StoredPicture:
         first = self.samples[..., :1]
         spread = np.maximum(first, self.samples[..., 1:]) - np.minimum(first, self.samples[..., 1:])
         return int(spread.max())
+
+
+@dataclass(frozen=True, slots=True)
+class RadiometricPicture:
+    """What one radiometric file holds."""
+
+    infrared: StoredPicture
+    """Counts of the sensor, 16 bits, with the camera's calibration as metadata."""
+    visible: StoredPicture | None
+    """What the camera for visible light saw, if there is one and its picture is known."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, one sentence each."""
 
 
 def check_size(width: int, height: int) -> None:

@@ -150,7 +150,7 @@ def _check_samples(page: TiffPage) -> int:
     if page.sampleformat == SAMPLEFORMAT.IEEEFP:
         raise SourceError(
             f"is a TIFF of {bits}-bit floating point samples; unsigned integers of at most 16 bits"
-            " are taken: scale them to 16-bit counts first"
+            " are taken: scale them to 16-bit counts first, temperatures to kelvin * 100"
         )
     if page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID) or not 1 <= bits <= 16:
         signed = "signed" if page.sampleformat == SAMPLEFORMAT.INT else "unsigned"

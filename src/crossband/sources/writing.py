@@ -11,13 +11,14 @@ from crossband.pair import Metadata, Raster
 from crossband.sources.atomic import atomic_write
 from crossband.sources.jpeg import write_jpeg
 from crossband.sources.metadata import split
+from crossband.sources.npy import write_npy
 from crossband.sources.png import write_png
 from crossband.sources.webp import write_webp
 
-Format: TypeAlias = Literal["png", "tiff", "webp", "jpeg"]
+Format: TypeAlias = Literal["png", "tiff", "webp", "jpeg", "npy"]
 """What `write` can write; all but jpeg keep every sample."""
 
-_LARGEST_SIDE = {"png": 65_535, "tiff": 65_535, "webp": 16_383, "jpeg": 65_500}
+_LARGEST_SIDE = {"png": 65_535, "tiff": 65_535, "webp": 16_383, "jpeg": 65_500, "npy": 65_535}
 
 
 def write(
@@ -31,8 +32,9 @@ def write(
 
     PNG and TIFF hold gray of 8 to 16 bits and 8-bit RGB, TIFF also 16-bit RGB. WebP (lossless) and
     JPEG (quality 95, 4:4:4, not lossless) hold 8 bits; WebP has no gray, so gray comes back as
-    three equal channels. A file appears whole or not at all. Of the picture's metadata it gets what
-    the format can hold; `left_over` is the rest.
+    three equal channels. NPY is for `numpy.load` and holds nothing but samples. A file appears
+    whole or not at all. Of the picture's metadata it gets what the format can hold; `left_over` is
+    the rest.
 
     Args:
         raster: the picture.
@@ -55,7 +57,8 @@ def left_over(raster: Raster, *, format: Format = "png") -> Metadata:
 
     EXIF comes whole into PNG, WebP and JPEG (there up to 64 kB). TIFF takes its tags apart, has no
     place for a thumbnail, and moves the notes of a camera's maker, which may hold offsets. A colour
-    profile must be for the channels of the file. A calibration has no place anywhere.
+    profile must be for the channels of the file. A calibration and its maker's other data have no
+    place anywhere.
     """
     return split(raster, format).left
 
@@ -84,6 +87,8 @@ def _to_bytes(raster: Raster, format: Format) -> bytes:
             return write_jpeg(raster)
         case "webp":
             return write_webp(raster)
+        case "npy":
+            return write_npy(raster)
         case "tiff":
             from crossband.sources.tiff import write_tiff  # tifffile is slow to import
 
