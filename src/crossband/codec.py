@@ -16,6 +16,7 @@ from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of
 from crossband.entropy.coder import SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
+from crossband.homography import Homography, Size
 from crossband.models.network import Model, PictureModel
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
@@ -27,7 +28,8 @@ _ORDERS = {
     "visible-first": (Modality.VISIBLE, Modality.INFRARED),
 }
 _TRY_ALONE = 4
-"""Effort from which the second picture is also coded alone, and the smaller kept (rule 3)."""
+"""Effort from which the second picture is also coded alone, and with a registration also without
+it, and the smallest kept (rule 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,24 @@ class CodedFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class _Seen:
     """The partner on the current picture's grid."""
 
     features: SynthesisFeatures
+    signal: Tensor
+    """Its latents as activations, (1, rows, columns, channels)."""
+    present: Tensor
+    """1 where it sees what this picture shows, at 1/16: (1, 1, 1 or rows, 1 or columns)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What of the partner the current picture is coded given."""
+
+    seen: _Seen
     partner: Partner
-    aligned: Tensor | None
+    """For the entropy model."""
+    aligned: Tensor
     """Its scaled and shifted features."""
 
 
@@ -105,6 +119,7 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         max_error: int | None = None,
+        registration: Homography | None = None,
     ) -> bytes:
         """The bytes of one file.
 
@@ -116,13 +131,15 @@ class Codec:
             max_error: no infrared sample comes back further off than this, in counts; 0 is
                 lossless. Quality, order and effort are then those of the visible picture, which
                 is coded alone.
+            registration: where the infrared picture lies in the visible one; None: each fills the
+                other, by plain scaling. From effort 4 that is tried too.
 
         Raises:
             PictureError: an option outside its range, or a bound without an infrared picture.
         """
         if max_error is not None:
             return pack(self._bounded(pair, quality, effort, max_error))
-        files = self._candidates(pair, quality_index(quality), order, effort)
+        files = self._candidates(pair, quality_index(quality), order, effort, registration)
         return min((pack(file) for file in files), key=len)
 
     def _bounded(self, pair: Pair, quality: float, effort: int, max_error: int) -> PairFile:
@@ -135,19 +152,33 @@ class Codec:
         index = quality_index(quality)
         if pair.visible is not None:
             alone = Pair(visible=pair.visible)
-            (visible,) = self._candidates(alone, index, "infrared-first", effort)
+            (visible,) = self._candidates(alone, index, "infrared-first", effort, None)
             records = (infrared, *visible.records)
         return PairFile(weights_id, records, metadata=blobs_of(pair))
 
     def encode_and_show(
-        self, pair: Pair, *, quality: float = 50, order: Order = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        quality: float = 50,
+        order: Order = "infrared-first",
+        effort: int = 5,
+        registration: Homography | None = None,
     ) -> Encoded:
         """What `encode` gives, and the pair that decoding it gives."""
-        data = self.encode(pair, quality=quality, order=order, effort=effort)
+        data = self.encode(
+            pair, quality=quality, order=order, effort=effort, registration=registration
+        )
         return Encoded(data, self.decode(data))
 
     def encode_to_size(
-        self, pair: Pair, *, size_bytes: int, order: Order = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        size_bytes: int,
+        order: Order = "infrared-first",
+        effort: int = 5,
+        registration: Homography | None = None,
     ) -> bytes:
         """The file of the highest quality that has at most `size_bytes` bytes.
 
@@ -158,7 +189,8 @@ class Codec:
         low, high = 0, QUALITY_COUNT - 1
         while low <= high:
             middle = (low + high) // 2
-            data = min((pack(f) for f in self._candidates(pair, middle, order, effort)), key=len)
+            files = self._candidates(pair, middle, order, effort, registration)
+            data = min((pack(file) for file in files), key=len)
             if len(data) <= size_bytes:
                 best, low = data, middle + 1
             else:
@@ -222,6 +254,7 @@ class Codec:
         effort: int = 5,
         past: Past | None = None,
         show: bool = True,
+        registration: Homography | None = None,
     ) -> CodedFrame:
         """The pictures of one frame.
 
@@ -232,6 +265,7 @@ class Codec:
             effort: how much is tried.
             past: what each camera of the pair showed last, for weights of films; None for others.
             show: whether to give what decoders will show, which the next frame is coded given.
+            registration: as for `encode`.
 
         Raises:
             PictureError: an option outside its range, or weights of the other kind.
@@ -239,8 +273,11 @@ class Codec:
         _check_kind(self.model, past)
         index = quality_index(quality)
         coded = min(
-            (self._encode_pair(pair, index, each, effort, past) for each in _orders(pair, order)),
-            key=lambda pictures: sum(len(each.record.stream) for each in pictures),
+            (
+                self._encode_pair(pair, index, each, effort, past, registration)
+                for each in _orders(pair, order)
+            ),
+            key=lambda pictures: sum(each.record.coded_bytes for each in pictures),
         )
         shown = {each.record.modality: self._show(each) for each in coded} if show else {}
         return CodedFrame(tuple(each.record for each in coded), shown)
@@ -276,14 +313,21 @@ class Codec:
 
     # --- encoding ------------------------------------------------------------------------------
 
-    def _candidates(self, pair: Pair, index: int, order: Order, effort: int) -> list[PairFile]:
+    def _candidates(
+        self,
+        pair: Pair,
+        index: int,
+        order: Order,
+        effort: int,
+        registration: Homography | None,
+    ) -> list[PairFile]:
         """The files that the effort allows to choose from."""
         _check_kind(self.model, None)
         weights_id = bytes.fromhex(self.model.card.weights_id)
         metadata = blobs_of(pair)
         files = []
         for each in _orders(pair, order):
-            coded = self._encode_pair(pair, index, each, effort, None)
+            coded = self._encode_pair(pair, index, each, effort, None, registration)
             records = tuple(picture.record for picture in coded)
             files.append(PairFile(weights_id, records, metadata=metadata))
         return files
@@ -296,6 +340,7 @@ class Codec:
         order: tuple[Modality, Modality],
         effort: int,
         past: Past | None,
+        registration: Homography | None,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
@@ -306,10 +351,13 @@ class Codec:
             if raster is None:
                 continue
             before = None if past is None else past[modality]
-            coded = self._encode_picture(raster, modality, index, first, before)
+            coded = self._encode_picture(raster, modality, index, first, before, registration)
             if first is not None and effort >= _TRY_ALONE:
-                alone = self._encode_picture(raster, modality, index, None, before)
-                coded = min(coded, alone, key=lambda each: len(each.record.stream))
+                tried = [coded, self._encode_picture(raster, modality, index, None, before, None)]
+                if registration is not None:
+                    plain = self._encode_picture(raster, modality, index, first, before, None)
+                    tried.append(plain)
+                coded = min(tried, key=lambda each: each.record.coded_bytes)
             found.append(coded)
             if first is None and pair.get(modality.partner) is not None:
                 first = self._show(coded)
@@ -322,6 +370,7 @@ class Codec:
         index: int,
         first: Shown | None,
         before: Shown | None,
+        registration: Homography | None,
     ) -> _CodedPicture:
         part = self.model.get(modality)
         shape = geometry(raster)
@@ -333,11 +382,11 @@ class Codec:
         features = part.transforms.analysis.features(picture, quality)
         context = None
         if first is not None:
-            seen = first.features.resampled(shape.latent_height, shape.latent_width)
-            wanted = part.transforms.alignment.coefficients(features, seen.eighth)
+            seen = _seen(first, shape, modality, registration)
+            wanted = part.transforms.alignment.coefficients(features, seen.features.eighth)
             coefficients = part.entropy.encode_coefficients(wanted, writer)
-            context = _context(part, first, seen, coefficients)
-        present = torch.ones(1, 1, 1, 1)
+            context = _context(part, seen, coefficients)
+        present = torch.ones(1, 1, 1, 1) if context is None else context.seen.present
         aligned = None if context is None else context.aligned
         past = None if before is None else before.features
         latents = part.transforms.analysis(features, aligned, present, past)
@@ -362,6 +411,7 @@ class Codec:
             conditional=first is not None,
             stream=writer.finish(),
             symbols_crc=coded.checksum,
+            registration=registration if first is not None else None,
         )
         return _CodedPicture(record, coded, context, before)
 
@@ -376,8 +426,8 @@ class Codec:
         context = None
         if record.conditional:
             assert first is not None  # the container refuses such a file
-            seen = first.features.resampled(shape.latent_height, shape.latent_width)
-            context = _context(part, first, seen, part.entropy.decode_coefficients(reader))
+            seen = _seen(first, shape, record.modality, record.registration)
+            context = _context(part, seen, part.entropy.decode_coefficients(reader))
         latents = part.entropy.decode(
             shape.latent_height,
             shape.latent_width,
@@ -403,23 +453,43 @@ class Codec:
         picture, features = transforms.synthesis(
             decoded * transforms.step(quality)[:, :, None, None],
             quality,
-            None if context is None else context.features,
+            None if context is None else context.seen.features,
             None if context is None else context.aligned,
-            torch.ones(1, 1, 1, 1),
+            torch.ones(1, 1, 1, 1) if context is None else context.seen.present,
             None if coded.before is None else coded.before.features,
         )
         shape = _geometry(record)
         return Shown(restore(picture, shape), features, latents, shape)
 
 
-def _context(
-    part: PictureModel, first: Shown, seen: SynthesisFeatures, coefficients: Tensor
-) -> _Context:
+def _seen(
+    first: Shown, shape: Geometry, modality: Modality, registration: Homography | None
+) -> _Seen:
+    """Plainly scaled, or as the registration says."""
+    if registration is None:
+        return _Seen(
+            first.features.resampled(shape.latent_height, shape.latent_width),
+            first.latents.signal,
+            torch.ones(1, 1, 1, 1),
+        )
+    size, partner = (Size(each.height, each.width) for each in (shape, first.geometry))
+    deep, wide = (
+        registration.places(size, partner, to_infrared=modality is Modality.VISIBLE, finer=finer)
+        for finer in (1, 2)
+    )
+    return _Seen(
+        first.features.sampled(deep, wide),
+        first.latents.seen_at(deep),
+        torch.from_numpy(deep.inside)[None, None].float(),
+    )
+
+
+def _context(part: PictureModel, seen: _Seen, coefficients: Tensor) -> _Context:
     """The same on both sides: floats for the transforms, integers for the entropy model."""
     return _Context(
         seen,
-        Partner(first.latents.signal, coefficients),
-        part.transforms.alignment(seen.eighth, coefficients.float()),
+        Partner(seen.signal, coefficients, seen.present.double().permute(0, 2, 3, 1)),
+        part.transforms.alignment(seen.features.eighth, coefficients.float()),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crossband.container.fields import VARINT_MAX, Cursor, pack_varint
 from crossband.container.framing import HEADER_BYTES, LAST, MAGIC, WEIGHTS_ID_BYTES
 from crossband.container.pair_file import FILM, PIXELS_PER_BYTE
-from crossband.container.picture import PictureRecord
+from crossband.container.picture import PictureRecord, pack_registration, unpack_registration
 from crossband.errors import CorruptStream, PictureError
 from crossband.pair import Camera, Modality
 
@@ -43,7 +43,8 @@ _INFRARED_CAMERA = 0x80
 # Shape byte of a frame.
 _TWO_PICTURES = 0x01
 _FULL_RANGE = (0x02, 0x04)
-_SHAPES = 0x07
+_REGISTERED = 0x08
+_SHAPES = 0x0F
 # First field byte of a picture, as in a picture record.
 _QUALITY_MASK = 0x3F
 _INFRARED = 0x40
@@ -231,6 +232,7 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
     shape = _TWO_PICTURES * (len(frame.pictures) == 2)
     for picture, full_range in zip(frame.pictures, _FULL_RANGE, strict=False):
         shape |= full_range * (picture.low == 0 and picture.high == picture.peak)
+        shape |= _REGISTERED * (picture.registration is not None)
     packed = bytearray(pack_varint(frame.timestamp_us))
     packed.append(shape)
     for index, picture in enumerate(frame.pictures):
@@ -254,6 +256,8 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
         )
         if not shape & _FULL_RANGE[index]:
             packed += picture.low.to_bytes(2, "little") + picture.high.to_bytes(2, "little")
+        if picture.registration is not None:
+            packed += pack_registration(picture.registration)
         packed += picture.symbols_crc.to_bytes(4, "little")
         if index + 1 < len(frame.pictures):
             packed += pack_varint(len(picture.stream))
@@ -286,7 +290,7 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
     timestamp_us = cursor.varint("the timestamp")
     shape = cursor.unsigned(1, "the shape byte")
     count = 2 if shape & _TWO_PICTURES else 1
-    if shape & ~_SHAPES or (count == 1 and shape & _FULL_RANGE[1]):
+    if shape & ~_SHAPES or (count == 1 and shape & (_FULL_RANGE[1] | _REGISTERED)):
         raise CorruptStream(f"the frame has the shape byte {shape:#04x}, which stands for nothing")
     pictures: list[PictureRecord] = []
     try:
@@ -308,6 +312,8 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
                         f"the frame spells out the full range 0 to {high}; the full-range bit must"
                         " stand for it"
                     )
+            registered = index == 1 and shape & _REGISTERED
+            registration = unpack_registration(cursor) if registered else None
             symbols_crc = cursor.unsigned(4, "the symbol checksum")
             last = index + 1 == count
             length = cursor.left if last else cursor.varint("the length of the first stream")
@@ -325,6 +331,7 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
                     conditional=bool(first & _CONDITIONAL),
                     stream=bytes(cursor.take(length, "the stream")),
                     symbols_crc=symbols_crc,
+                    registration=registration,
                 )
             )
         frame = FrameRecord(timestamp_us, tuple(pictures), predicted)
