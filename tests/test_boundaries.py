@@ -152,6 +152,7 @@ def test_public_names_are_these_and_no_others() -> None:
         "CrossbandError",
         "Film",
         "Frame",
+        "Homography",
         "InputError",
         "Metadata",
         "MissingPicture",

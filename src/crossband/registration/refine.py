@@ -2,8 +2,8 @@
 """From a map that is nearly right to one that is right, by climbing the likeness of edges.
 
 Gauss-Newton on the correlation as G. D. Evangelidis and E. Z. Psarakis do it ("Parametric Image
-Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 30, 2008), but of oriented edges
-in place of gray values, and with a step only where it gains.
+Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 30, 2008), but of oriented
+edges in place of gray values, and with a step only where it gains.
 """
 
 from __future__ import annotations

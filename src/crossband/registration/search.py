@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scale, rotation and shift between two cameras, from nothing: all shifts at once by correlation."""
+"""Scale, rotation and shift between two cameras, from nothing, all shifts at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crossband.registration.edges import oriented_edges
 from crossband.registration.views import Map, shrunk, shrunk_to, warped
 
 SIDE_PX = 160
-"""Longer side of the visible view: a scale 4 % off or a rotation 1.5 degrees off still correlates."""
+"""Longer side of the visible view: what is 4 % too large or 1.5 degrees turned still correlates."""
 _SCALES = tuple(2.0 ** (0.11 * step) for step in range(-9, 12))
 """Pixels of one camera over the other's beside equal fields of view: 1/2 to 2.3."""
 _ROTATIONS_DEG = (-6.0, -3.0, 3.0, 6.0)
@@ -91,16 +91,19 @@ class Search:
         size = [_even(a + b) for a, b in zip(self.view.shape, canvas, strict=True)]
 
         def spectrum(values: Tensor) -> Tensor:
-            return torch.fft.rfft2(values, s=size)
+            found: Tensor = torch.fft.rfft2(values, s=size)
+            return found
 
         def correlated(first: Tensor, second: Tensor) -> Tensor:
-            return torch.fft.irfft2(spectrum(first) * spectrum(second).conj(), s=size)
+            product = spectrum(first) * spectrum(second).conj()
+            found: Tensor = torch.fft.irfft2(product, s=size)
+            return found
 
         common = sum(correlated(a, b) for a, b in zip(self.edges, seen, strict=True))
         ones = torch.ones_like(self.view)
         ours = correlated((self.edges**2).sum(0), laid.inside)
         theirs = correlated(ones, (seen**2).sum(0))
-        share = correlated(ones, laid.inside) / max(min(ones.sum(), laid.inside.sum()), 1.0)
+        share = correlated(ones, laid.inside) / max(min(ones.numel(), int(laid.inside.sum())), 1)
         surface = common / (ours.clamp(min=1e-3) * theirs.clamp(min=1e-3)).sqrt()
         surface = surface * share.clamp(0, 1).sqrt()  # a small overlap agrees by chance
         enough = share > _LEAST_SHARE

@@ -37,7 +37,7 @@ class Warped:
 def view(raster: Raster) -> Tensor:
     """The whole picture as gray values of about 0 to 1, (height, width)."""
     samples = raster.samples.astype(np.float32)
-    gray = samples @ np.float32([0.299, 0.587, 0.114]) if samples.ndim == 3 else samples
+    gray = samples.mean(-1) if samples.ndim == 3 else samples
     low, high = np.percentile(gray, [_CUT_PERCENT, 100 - _CUT_PERCENT])
     return torch.from_numpy(((gray - low) / max(high - low, 1.0)).clip(0, 1).astype(np.float32))
 
