@@ -19,8 +19,8 @@ import crossband
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "crossband"
 STAGES = ("sources", "prepare", "transforms", "entropy", "container")
-VALUES = ("pair", "errors")
-WITHOUT_TORCH = ("sources", "container", "errors", "pair", "__init__")
+VALUES = ("pair", "homography", "errors")
+WITHOUT_TORCH = ("sources", "container", "errors", "pair", "homography", "__init__")
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -152,6 +152,7 @@ def test_public_names_are_these_and_no_others() -> None:
         "CrossbandError",
         "Film",
         "Frame",
+        "Homography",
         "InputError",
         "Metadata",
         "MissingPicture",

@@ -30,6 +30,7 @@ from crossband.errors import (
     TrainingError,
     UnsupportedVersion,
 )
+from crossband.homography import Homography
 from crossband.pair import Camera, Clip, Frame, Metadata, Modality, Pair, Raster
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "CrossbandError",
     "Film",
     "Frame",
+    "Homography",
     "InputError",
     "Metadata",
     "MissingPicture",
@@ -82,6 +84,7 @@ def encode(
     order: Literal["infrared-first", "visible-first", "auto"] = "infrared-first",
     effort: int = 5,
     max_error: int | None = None,
+    registration: Homography | None = None,
 ) -> bytes:
     """The bytes of one file that holds both pictures, or the one that is given.
 
@@ -94,12 +97,21 @@ def encode(
         effort: 1 to 9, higher tries more and takes longer.
         max_error: no infrared sample comes back further off than this, in counts; 0 is lossless.
             The encoder proves it on its own bytes.
+        registration: where the infrared picture lies in the visible one, which
+            `crossband.registration.estimate` finds; None: each fills the other.
 
     Raises:
         PictureError: a picture or an option outside its range.
     """
     pair = Pair(visible=_raster(visible), infrared=_raster(infrared))
-    return _base().encode(pair, quality=quality, order=order, effort=effort, max_error=max_error)
+    return _base().encode(
+        pair,
+        quality=quality,
+        order=order,
+        effort=effort,
+        max_error=max_error,
+        registration=registration,
+    )
 
 
 def decode(data: bytes, *, only: Modality | None = None) -> Pair:

@@ -26,6 +26,7 @@ from crossband.entropy.vectors import (
     resampled,
 )
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
+from crossband.homography import Homography, Size
 from crossband.models.network import Model, PictureModel
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
@@ -46,7 +47,8 @@ _ORDERS = {
     "visible-first": (Modality.VISIBLE, Modality.INFRARED),
 }
 _TRY_ALONE = 4
-"""Effort from which the second picture is also coded alone, and the smaller kept (rule 3)."""
+"""Effort from which the second picture is also coded alone, and with a registration also without
+it, and the smallest kept (rule 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,24 @@ class CodedFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class _Seen:
     """The partner on the current picture's grid."""
 
     features: SynthesisFeatures
+    signal: Tensor
+    """Its latents as activations, (1, rows, columns, channels)."""
+    present: Tensor
+    """1 where it sees what this picture shows, at 1/16: (1, 1, 1 or rows, 1 or columns)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What of the partner the current picture is coded given."""
+
+    seen: _Seen
     partner: Partner
-    aligned: Tensor | None
+    """For the entropy model."""
+    aligned: Tensor
     """Its scaled and shifted features."""
 
 
@@ -151,6 +165,7 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         max_error: int | None = None,
+        registration: Homography | None = None,
     ) -> bytes:
         """The bytes of one file.
 
@@ -162,13 +177,15 @@ class Codec:
             max_error: no infrared sample comes back further off than this, in counts; 0 is
                 lossless. Quality, order and effort are then those of the visible picture, which
                 is coded alone.
+            registration: where the infrared picture lies in the visible one; None: each fills the
+                other, by plain scaling. From effort 4 that is tried too.
 
         Raises:
             PictureError: an option outside its range, or a bound without an infrared picture.
         """
         if max_error is not None:
             return pack(self._bounded(pair, quality, effort, max_error))
-        files = self._candidates(pair, quality_index(quality), order, effort)
+        files = self._candidates(pair, quality_index(quality), order, effort, registration)
         return min((pack(file) for file in files), key=len)
 
     def _bounded(self, pair: Pair, quality: float, effort: int, max_error: int) -> PairFile:
@@ -181,19 +198,33 @@ class Codec:
         index = quality_index(quality)
         if pair.visible is not None:
             alone = Pair(visible=pair.visible)
-            (visible,) = self._candidates(alone, index, "infrared-first", effort)
+            (visible,) = self._candidates(alone, index, "infrared-first", effort, None)
             records = (infrared, *visible.records)
         return PairFile(weights_id, records, metadata=blobs_of(pair))
 
     def encode_and_show(
-        self, pair: Pair, *, quality: float = 50, order: Order = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        quality: float = 50,
+        order: Order = "infrared-first",
+        effort: int = 5,
+        registration: Homography | None = None,
     ) -> Encoded:
         """What `encode` gives, and the pair that decoding it gives."""
-        data = self.encode(pair, quality=quality, order=order, effort=effort)
+        data = self.encode(
+            pair, quality=quality, order=order, effort=effort, registration=registration
+        )
         return Encoded(data, self.decode(data))
 
     def encode_to_size(
-        self, pair: Pair, *, size_bytes: int, order: Order = "infrared-first", effort: int = 5
+        self,
+        pair: Pair,
+        *,
+        size_bytes: int,
+        order: Order = "infrared-first",
+        effort: int = 5,
+        registration: Homography | None = None,
     ) -> bytes:
         """The file of the highest quality that has at most `size_bytes` bytes.
 
@@ -204,7 +235,8 @@ class Codec:
         low, high = 0, QUALITY_COUNT - 1
         while low <= high:
             middle = (low + high) // 2
-            data = min((pack(f) for f in self._candidates(pair, middle, order, effort)), key=len)
+            files = self._candidates(pair, middle, order, effort, registration)
+            data = min((pack(file) for file in files), key=len)
             if len(data) <= size_bytes:
                 best, low = data, middle + 1
             else:
@@ -269,6 +301,7 @@ class Codec:
         past: ShownLast | None = None,
         conditional: bool | None = None,
         show: bool = True,
+        registration: Homography | None = None,
     ) -> CodedFrame:
         """The pictures of one frame.
 
@@ -281,6 +314,7 @@ class Codec:
             conditional: whether the second picture is coded given the first; None: the effort says
                 what is tried.
             show: whether to give what decoders will show, which the next frame is coded given.
+            registration: as for `encode`.
 
         Raises:
             PictureError: an option outside its range, or weights of the other kind.
@@ -289,10 +323,10 @@ class Codec:
         index = quality_index(quality)
         coded = min(
             (
-                self._encode_pair(pair, index, each, effort, past, conditional)
+                self._encode_pair(pair, index, each, effort, past, registration, conditional)
                 for each in _orders(pair, order)
             ),
-            key=lambda pictures: sum(len(each.record.stream) for each in pictures),
+            key=lambda pictures: sum(each.record.coded_bytes for each in pictures),
         )
         shown = {each.record.modality: self._show(each) for each in coded} if show else {}
         return CodedFrame(tuple(each.record for each in coded), shown)
@@ -328,14 +362,21 @@ class Codec:
 
     # --- encoding ------------------------------------------------------------------------------
 
-    def _candidates(self, pair: Pair, index: int, order: Order, effort: int) -> list[PairFile]:
+    def _candidates(
+        self,
+        pair: Pair,
+        index: int,
+        order: Order,
+        effort: int,
+        registration: Homography | None,
+    ) -> list[PairFile]:
         """The files that the effort allows to choose from."""
         _check_kind(self.model, None)
         weights_id = bytes.fromhex(self.model.card.weights_id)
         metadata = blobs_of(pair)
         files = []
         for each in _orders(pair, order):
-            coded = self._encode_pair(pair, index, each, effort, None)
+            coded = self._encode_pair(pair, index, each, effort, None, registration)
             records = tuple(picture.record for picture in coded)
             files.append(PairFile(weights_id, records, metadata=metadata))
         return files
@@ -348,6 +389,7 @@ class Codec:
         order: tuple[Modality, Modality],
         effort: int,
         past: ShownLast | None,
+        registration: Homography | None,
         conditional: bool | None = None,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
@@ -366,16 +408,18 @@ class Codec:
             predicted = None
             if before is not None:
                 predicted = _predicted(picture, before, modality, shape, index, first)
-            given = [first]
+            given = [(first, registration)]
             if first is not None and conditional is not None:
-                given = [first if conditional else None]
+                given = [(first, registration) if conditional else (None, None)]
             elif first is not None and effort >= _TRY_ALONE:
-                given = [first, None]
+                given.append((None, None))
+                if registration is not None:
+                    given.append((first, None))
             tried = [
-                self._encode_picture(picture, modality, shape, index, each, predicted)
+                self._encode_picture(picture, modality, shape, index, *each, predicted)
                 for each in given
             ]
-            found.append(min(tried, key=lambda each: len(each.record.stream)))
+            found.append(min(tried, key=lambda each: each.record.coded_bytes))
             if first is None and pair.get(modality.partner) is not None:
                 first = self._show(found[0])
         return found
@@ -387,6 +431,7 @@ class Codec:
         shape: Geometry,
         index: int,
         first: Shown | None,
+        registration: Homography | None,
         predicted: _Prediction | None,
     ) -> _CodedPicture:
         part = self.model.get(modality)
@@ -400,14 +445,14 @@ class Codec:
         features = part.transforms.analysis.features(picture, quality)
         context = None
         if first is not None:
-            seen = first.features.resampled(shape.latent_height, shape.latent_width)
-            wanted = part.transforms.alignment.coefficients(features, seen.eighth)
+            seen = _seen(first, shape, modality, registration)
+            wanted = part.transforms.alignment.coefficients(features, seen.features.eighth)
             coefficients = part.entropy.encode_coefficients(wanted, writer)
-            context = _context(part, first, seen, coefficients)
+            context = _context(part, seen, coefficients)
         latents = part.transforms.analysis(
             features,
             None if context is None else context.aligned,
-            torch.ones(1, 1, 1, 1),
+            torch.ones(1, 1, 1, 1) if context is None else context.seen.present,
             None if predicted is None else part.transforms.analysis.look(predicted.picture),
         )
         coded = part.entropy.encode(
@@ -431,6 +476,7 @@ class Codec:
             conditional=first is not None,
             stream=writer.finish(),
             symbols_crc=coded.checksum,
+            registration=registration if first is not None else None,
         )
         return _CodedPicture(record, coded, context, predicted)
 
@@ -458,8 +504,8 @@ class Codec:
         context = None
         if record.conditional:
             assert first is not None  # the container refuses such a file
-            seen = first.features.resampled(shape.latent_height, shape.latent_width)
-            context = _context(part, first, seen, part.entropy.decode_coefficients(reader))
+            seen = _seen(first, shape, record.modality, record.registration)
+            context = _context(part, seen, part.entropy.decode_coefficients(reader))
         latents = part.entropy.decode(
             shape.latent_height,
             shape.latent_width,
@@ -486,9 +532,9 @@ class Codec:
         picture, features = transforms.synthesis(
             decoded * transforms.step(quality)[:, :, None, None],
             quality,
-            None if context is None else context.features,
+            None if context is None else context.seen.features,
             None if context is None else context.aligned,
-            torch.ones(1, 1, 1, 1),
+            torch.ones(1, 1, 1, 1) if context is None else context.seen.present,
             None if predicted is None else transforms.analysis.look(predicted.picture),
         )
         shape = _geometry(record)
@@ -534,14 +580,34 @@ def _reference(first: Shown | None, rows: int, columns: int) -> Integers | None:
     return resampled(first.vectors, rows, columns)
 
 
-def _context(
-    part: PictureModel, first: Shown, seen: SynthesisFeatures, coefficients: Tensor
-) -> _Context:
+def _seen(
+    first: Shown, shape: Geometry, modality: Modality, registration: Homography | None
+) -> _Seen:
+    """Plainly scaled, or as the registration says."""
+    if registration is None:
+        return _Seen(
+            first.features.resampled(shape.latent_height, shape.latent_width),
+            first.latents.signal,
+            torch.ones(1, 1, 1, 1),
+        )
+    size, partner = (Size(each.height, each.width) for each in (shape, first.geometry))
+    deep, wide = (
+        registration.places(size, partner, to_infrared=modality is Modality.VISIBLE, finer=finer)
+        for finer in (1, 2)
+    )
+    return _Seen(
+        first.features.sampled(deep, wide),
+        first.latents.seen_at(deep),
+        torch.from_numpy(deep.inside)[None, None].float(),
+    )
+
+
+def _context(part: PictureModel, seen: _Seen, coefficients: Tensor) -> _Context:
     """The same on both sides: floats for the transforms, integers for the entropy model."""
     return _Context(
         seen,
-        Partner(first.latents.signal, coefficients),
-        part.transforms.alignment(seen.eighth, coefficients.float()),
+        Partner(seen.signal, coefficients, seen.present.double().permute(0, 2, 3, 1)),
+        part.transforms.alignment(seen.features.eighth, coefficients.float()),
     )
 
 

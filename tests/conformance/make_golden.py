@@ -35,6 +35,7 @@ if __name__ == "__main__":  # from a source tree that need not be installed
 import crossband
 from crossband import models
 from crossband.codec import Codec
+from crossband.homography import Homography
 from crossband.pair import Modality, Pair, Raster
 from crossband.sources import write
 from crossband.testing import synthetic_pair
@@ -68,6 +69,15 @@ CASES = (
         "infrared-alone",
         synthetic_pair(visible=None, infrared=(51, 33), infrared_bit_depth=16, seed=3),
         {"quality": 100},
+    ),
+    Case(
+        "registered",
+        synthetic_pair(visible=(64, 96), infrared=(56, 70), infrared_bit_depth=14, seed=4),
+        {
+            "quality": 50,
+            "effort": 1,
+            "registration": Homography((700, -300, 250, 400, -500, 90, 500, -700)),
+        },
     ),
     Case("one-pixel", synthetic_pair(visible=(1, 1), infrared=(1, 1)), {"quality": 0}),
 )

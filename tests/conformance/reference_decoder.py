@@ -4,8 +4,8 @@
     python tests/conformance/reference_decoder.py FILE.xb WEIGHTS.safetensors
 
 It shares no code with the codec but the reader of records (§1-7, which has its own tests): no
-torch, no constriction, no float. What it decodes and crossband wrote is proof that sections 10 to
-12 of the page suffice for a second implementation. It is slow and short on purpose.
+torch, no constriction, no float. What it decodes and crossband wrote is proof that sections 5a and
+10 to 12 of the page suffice for a second implementation. It is slow and short on purpose.
 """
 
 from __future__ import annotations
@@ -236,6 +236,98 @@ def resample(grid: Grid, rows: int, columns: int) -> Grid:
     return grid[y][:, x]
 
 
+def corners(d: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Of the infrared picture, in 1/4096 of the visible one's sides (§5a)."""
+    return [(d[0], d[1]), (4096 + d[2], d[3]), (4096 + d[4], 4096 + d[5]), (d[6], 4096 + d[7])]
+
+
+def matrix(d: tuple[int, ...], to_infrared: bool) -> list[list[int]]:
+    """M of §5a."""
+    (x1, y1), (x2, y2), (x3, y3), (x4, y4) = points = corners(d)
+    turns = []
+    for k in range(4):
+        (xa, ya), (xb, yb), (xc, yc) = points[k], points[(k + 1) % 4], points[(k + 2) % 4]
+        turns.append((xb - xa) * (yc - yb) - (yb - ya) * (xc - xb))
+    if min(turns) <= 0 <= max(turns):
+        raise Refused("the corners are not convex")
+    a, b, c, e = x2 - x3, y2 - y3, x4 - x3, y4 - y3
+    s, t = x1 - x2 + x3 - x4, y1 - y2 + y3 - y4
+    i, g, h = b * c - a * e, t * c - s * e, b * s - a * t
+    f = [
+        [(x2 - x1) * i + x2 * g, (x4 - x1) * i + x4 * h, x1 * i],
+        [(y2 - y1) * i + y2 * g, (y4 - y1) * i + y4 * h, y1 * i],
+        [4096 * g, 4096 * h, 4096 * i],
+    ]
+    if to_infrared:
+        whole = f
+        f = [[0] * 3 for _ in range(3)]
+        for r in range(3):
+            for k in range(3):
+                m, n = (k + 1) % 3, (k + 2) % 3
+                o, q = (r + 1) % 3, (r + 2) % 3
+                f[r][k] = whole[m][o] * whole[n][q] - whole[m][q] * whole[n][o]
+    if turns[0] < 0:
+        f = [[-each for each in row] for row in f]
+    n = 0
+    while any(abs(each) >= 1 << 24 + n for row in f for each in row):
+        n += 1
+    return [[each // 2**n for each in row] for row in f]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Where the positions of a grid look (§5a)."""
+
+    nearest: list[list[tuple[int, int]]]
+    """Row and column of each, in the partner's grid or not."""
+    exact: list[list[tuple[float, float]]]
+    """The same before the floor."""
+    outside: list[list[bool]]
+    """Not in the partner's grid."""
+
+
+def looks(record: PictureRecord, partner: PictureRecord, cell: int) -> Looks:
+    """Of a registered picture's grid."""
+    assert record.registration is not None
+    to_infrared = partner.modality.value == "infrared"
+    m = matrix(record.registration.displacements, to_infrared)
+    found = Looks([], [], [])
+    times = 16 // cell
+    for y in range(times * -(-record.height // 16)):
+        for part in (found.nearest, found.exact, found.outside):
+            part.append([])
+        for x in range(times * -(-record.width // 16)):
+            v = min((2 * y + 1) * cell * 2**15 // record.height, 2**17)
+            u = min((2 * x + 1) * cell * 2**15 // record.width, 2**17)
+            right, down_, scale = (row[0] * u + row[1] * v + (row[2] << 16) for row in m)
+            if scale <= 0:
+                found.nearest[-1].append((0, 0))
+                found.exact[-1].append((0.0, 0.0))
+                found.outside[-1].append(True)
+                continue
+            for product in (down_ * partner.height, right * partner.width, cell * scale):
+                assert abs(product) < 2**63  # as the page promises
+            row = down_ * partner.height // (cell * scale)
+            column = right * partner.width // (cell * scale)
+            inside = 0 <= row < times * -(-partner.height // 16)
+            inside = inside and 0 <= column < times * -(-partner.width // 16)
+            found.nearest[-1].append((row, column))
+            found.exact[-1].append(
+                (down_ * partner.height / (cell * scale), right * partner.width / (cell * scale))
+            )
+            found.outside[-1].append(not inside)
+    return found
+
+
+def registered(grid: Grid, places: Looks) -> Grid:
+    """The signals of the partner at the nearest positions, 0 outside."""
+    out = np.zeros((len(places.nearest), len(places.nearest[0]), grid.shape[2]), np.int64)
+    for y, x in np.ndindex(*out.shape[:2]):
+        if not places.outside[y][x]:
+            out[y, x] = grid[places.nearest[y][x]]
+    return out
+
+
 class Prior:
     """The layers of one modality."""
 
@@ -289,8 +381,17 @@ def decode_record(
     before: Symbols | None,
     tensors: Tensors,
     past: Symbols | None = None,
+    partner: PictureRecord | None = None,
 ) -> Symbols:
-    """All symbols of one picture; `past` is the same camera's one before, in predicted frames."""
+    """All symbols of one picture.
+
+    Args:
+        record: of the picture.
+        before: the symbols of the picture before it, None for the first.
+        tensors: the weight file.
+        past: the same camera's picture before, in predicted frames.
+        partner: the record of the picture before it, for registered ones.
+    """
     prior = Prior(tensors, record.modality.value)
     reader = SymbolReader(record.stream, tensors)
     q = record.quality_index
@@ -319,12 +420,19 @@ def decode_record(
     if coefficients is not None and f"{record.modality.value}.prior.partner_in.weight" in tensors:
         assert before is not None
         scale, shift = np.split(coefficients, 2)
-        r = resample(before.signal, rows, columns)
+        there = np.ones((rows, columns, 1), np.int64)
+        if record.registration is None:
+            r = resample(before.signal, rows, columns)
+        else:
+            assert partner is not None
+            places = looks(record, partner, 16)
+            r = registered(before.signal, places)
+            there -= np.array(places.outside)[:, :, None]
         p = prior("partner_in", r)
         p = sat(down(p * (16 + scale) + shift * 256, 4))
         p = np.concatenate([relu(p), relu(-p)], -1)
         p = prior("partner_out", leaky(prior("partner_inner", prior("partner_mix", p))))
-        t = t + p + prior.sizes("partner_sizes", r)
+        t = t + (p + prior.sizes("partner_sizes", r)) * there
     if past is not None:
         t = t + prior.sizes("past_sizes", past.signal) + prior.sizes("key_sizes", past.key)
     f = leaky(sat(t))
@@ -394,8 +502,11 @@ def decode_symbols(data: bytes, weights: Path) -> list[Symbols]:
     """
     tensors = load_file(weights)
     found: list[Symbols] = []
+    partner = None
     for record in unpack(data).records:
-        symbols = decode_record(record, found[-1] if found else None, tensors)
+        before = found[-1] if found else None
+        symbols = decode_record(record, before, tensors, partner=partner)
+        partner = record
         if symbols.checksum != record.symbols_crc:
             raise Refused(
                 f"{record.modality.value} has checksum {symbols.checksum:#010x},"

@@ -8,7 +8,9 @@ way.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +63,27 @@ def bilinear(x: Reals, rows: int, columns: int) -> Reals:
         above = np.minimum(low + 1, there - 1)
         x = np.take(x, low, axis) * (1 - share) + np.take(x, above, axis) * share
     return x
+
+
+def at_places(x: Reals, places: Any) -> Reals:
+    """A grid read at the places of §5a, bilinear."""
+    found = np.zeros((len(places.exact), len(places.exact[0]), x.shape[2]))
+    for y, column in np.ndindex(*found.shape[:2]):
+        v, u = (
+            min(max(at - 0.5, 0), n - 1)
+            for at, n in zip(places.exact[y][column], x.shape, strict=False)
+        )
+        for row in {math.floor(v), math.ceil(v)}:
+            for line in {math.floor(u), math.ceil(u)}:
+                share = (1 - abs(v - row)) * (1 - abs(u - line))
+                found[y, column] += share * x[row, line]
+    return found
+
+
+def where(places: Any, times: int) -> Reals:
+    """1 where a registered picture's positions are not outside, 0 where they are."""
+    inside = 1 - np.array(places.outside, np.float64)
+    return inside.repeat(times, 0).repeat(times, 1)[:, :, None]
 
 
 class Transforms:
@@ -137,6 +160,7 @@ def synthesize(
     coefficients: Reals | None,
     partner: Shown | None,
     tensors: Tensors,
+    looks: Callable[[int], Any] | None = None,
 ) -> Shown:
     """§13.3 and §13.5 up to the rounding.
 
@@ -146,27 +170,33 @@ def synthesize(
         coefficients: of §12, for a conditional picture.
         partner: the picture before, for a conditional picture.
         tensors: the weight file.
+        looks: for a registered picture, where its grid of a cell looks (§5a).
     """
     net = Transforms(tensors, record.modality.value, record.quality_index)
     rows, columns, _ = latents.shape
+    there: Reals | float = 1.0
     x = net.pointwise("synthesis.head", latents / 64 * net.step())
     for n in range(2):
         x = net.block(f"synthesis.deep.{n}", x)
     if partner is not None:
         seen = bilinear(partner.sixteenth, rows, columns)
-        x = net.look("synthesis.look_deep", x, seen, 4, 4)
+        if looks is not None:
+            seen, there = at_places(partner.sixteenth, looks(16)), where(looks(16), 1)
+        x = x + (net.look("synthesis.look_deep", x, seen, 4, 4) - x) * there
     sixteenth = x
     x = shuffle(net.pointwise("synthesis.up", x), 2)
     for n in range(2):
         x = net.block(f"synthesis.before.{n}", x)
     if partner is not None and coefficients is not None:
         seen = bilinear(partner.eighth, 2 * rows, 2 * columns)
-        x = net.look("synthesis.look_wide", x, seen, 8, 4)
+        if looks is not None:
+            seen, there = at_places(partner.eighth, looks(8)), where(looks(16), 2)
+        x = x + (net.look("synthesis.look_wide", x, seen, 8, 4) - x) * there
         scale, shift = np.split(coefficients, 2)
         aligned = net.pointwise("alignment.project", seen) * (1 + scale / 16) + shift / 16
         entered = leaky(net.pointwise("synthesis.context.enter", np.concatenate([x, aligned], -1)))
         mixed = net.mix("synthesis.context.mix", entered)
-        x = x + net.pointwise("synthesis.context.leave", mixed)
+        x = x + net.pointwise("synthesis.context.leave", mixed) * there
     for n in range(3):
         x = net.block(f"synthesis.after.{n}", x)
     eighth = x

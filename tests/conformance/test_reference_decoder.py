@@ -3,24 +3,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import crossband
-from crossband import CorruptStream, Modality, Pair, Raster
+from crossband import CorruptStream, Modality, Pair, PictureError, Raster
 from crossband.container import unpack
 from crossband.entropy import coder
 from crossband.entropy.fixed_point import RealLayer
 from crossband.entropy.prior import Prior
 from crossband.entropy.tables import SymbolTables
+from crossband.homography import REACH, Homography, Size
 from crossband.models.settings import CodecSettings
 from crossband.testing import synthetic_pair
 
@@ -71,14 +76,87 @@ def codec(request):
         ),
         (synthetic_pair(visible=(33, 70), infrared=(65, 20)), {"quality": 0}),
         (synthetic_pair(visible=(1, 1), infrared=(17, 2)), {"quality": 100}),
+        (
+            synthetic_pair(visible=(80, 96), infrared=(70, 121)),
+            {"quality": 60, "registration": Homography((900, -400, 300, 500, -700, 100, 60, -900))},
+        ),
+        (
+            synthetic_pair(visible=(80, 96), infrared=(70, 121)),
+            {
+                "quality": 60,
+                "order": "visible-first",
+                "registration": Homography((900, -400, 300, 500, -700, 100, 60, -900)),
+            },
+        ),
+        (
+            synthetic_pair(visible=(40, 33), infrared=(1, 2)),
+            {"quality": 30, "registration": Homography((4096, 0, -4096, 0, -4096, 0, 4096, 0))},
+        ),
+        (
+            synthetic_pair(visible=(40, 33), infrared=(64, 64)),
+            {"quality": 30, "registration": Homography((8191, 0, 8191, 0, 8191, 0, 8191, 0))},
+        ),
     ],
-    ids=["equal sizes", "visible first, unequal sizes", "lowest quality", "one position"],
+    ids=[
+        "equal sizes",
+        "visible first, unequal sizes",
+        "lowest quality",
+        "one position",
+        "registered",
+        "registered, visible first",
+        "mirrored",
+        "all outside",
+    ],
 )
 def test_the_page_decodes_the_symbols_of_both_pictures(codec, pair, options):
     data = codec.encode(pair, effort=1, **options)
     assert [record.conditional for record in unpack(data).records] == [False, True]
     first, second = decode_symbols(data, codec.model.card.path)
     assert first.count > 0 and second.count > 0  # checksums are compared inside
+
+
+@st.composite
+def homographies(draw: st.DrawFn) -> Homography:
+    """Any that can be coded, from a shift by a unit to two pictures' widths."""
+    reach = draw(st.sampled_from((2, 300, 2000, REACH)))
+    number = st.integers(-reach, reach - 1)
+    for _ in range(20):
+        with contextlib.suppress(PictureError):
+            return Homography(tuple(draw(number) for _ in range(8)))
+    return Homography((draw(number),) * 8)
+
+
+@settings(max_examples=200)
+@given(
+    homographies(),
+    *(
+        [st.builds(Size, *[st.one_of(st.integers(1, 200), st.sampled_from((1024, 65_535)))] * 2)]
+        * 2
+    ),
+    st.booleans(),
+    st.sampled_from((1, 2)),
+)
+def test_the_page_looks_where_the_codec_looks(homography, size, partner, to_infrared, finer):
+    if max(size.height, size.width) > 1024:  # the page's way goes position by position
+        size = (
+            Size(min(size.height, 64), size.width) if size.width > 1024 else Size(size.height, 64)
+        )
+    found = homography.places(size, partner, to_infrared=to_infrared, finer=finer)
+    modality = Modality.VISIBLE if to_infrared else Modality.INFRARED
+    records = [
+        SimpleNamespace(
+            modality=each, height=side.height, width=side.width, registration=homography
+        )
+        for each, side in ((modality, size), (modality.partner, partner))
+    ]
+    looks = REFERENCE["looks"](*records, 16 // finer)
+    outside = np.array(looks.outside)
+    assert (outside == ~found.inside).all()
+    nearest = np.where(outside[..., None], 0, np.array(looks.nearest, dtype=object))
+    assert (nearest == np.stack([found.rows, found.columns], -1)).all()
+    exact = np.array(looks.exact)[~outside]
+    assert np.allclose(np.stack([found.down, found.right], -1)[~outside], exact)
+    assert np.isfinite(found.down).all() and np.isfinite(found.right).all()
 
 
 def test_the_page_decodes_escaped_symbols(codec):

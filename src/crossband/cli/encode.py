@@ -23,6 +23,7 @@ from crossband.cli.streams import (
 
 if TYPE_CHECKING:
     from crossband.codec import Codec
+    from crossband.homography import Homography
     from crossband.pair import Pair
 
 EXAMPLES = """
@@ -34,6 +35,8 @@ crossband encode --infrared-only infrared.tiff -o infrared.xb
 crossband encode visible.png counts.tiff --lossless -q 60 -o pair.xb
 crossband encode --infrared-only counts.tiff --max-error 4 -o infrared.xb
 crossband encode --radiometric FLIR0042.jpg --max-error-kelvin 0.1 -o pair.xb
+crossband encode visible.png infrared.png --register auto -o pair.xb
+crossband encode visible.png infrared.png --register rig.json -o pair.xb
 crossband encode visible.mp4 infrared.mkv -q 40 -o scene.xb
 crossband encode visible_frames/ infrared_frames/ --rate 25 -o scene.xb
 crossband encode recording.bag --visible-topic /rgb --infrared-topic /thermal -o scene.xb
@@ -122,6 +125,14 @@ def encode(
         int,
         typer.Option("--effort", "-e", metavar="1-9", help="Higher tries more and takes longer."),
     ] = 5,
+    register: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|FILE",
+            help="Where the infrared picture lies in the visible one: auto looks for it, none takes"
+            " both to fill each other, FILE is JSON with a homography or a calibration.",
+        ),
+    ] = "none",
     match: Annotated[
         Literal["nearest", "strict"] | None,
         typer.Option(
@@ -203,6 +214,11 @@ def encode(
     is_bounded = max_error is not None or max_error_kelvin is not None
     if is_bounded:
         _check_bound(max_error or 0, target_bpp, target_bytes, order)
+        if register != "none":
+            raise UsageError(
+                f"--register is {register}; beside a bounded infrared picture the visible one is"
+                " coded alone: leave it out"
+            )
     if output == STANDARD:
         check_standard_output(json=json)
     else:
@@ -236,7 +252,8 @@ def encode(
         raise UsageError(f"{given[0]} is for films; two pictures are given: leave it out")
 
     import crossband
-    from crossband.cli.facts import depth_notes, file_facts, file_lines
+    from crossband.cli.facts import depth_notes, file_facts, file_lines, registration_of
+    from crossband.cli.registering import registered
     from crossband.container import BoundedRecord, blobs_of
     from crossband.pair import Modality
     from crossband.sources import atomic_write, read_pair, read_radiometric
@@ -256,17 +273,25 @@ def encode(
         max_error = bound.max_error
         notes.append(bound.note)
     notes += depth_notes(pair)
-    for note in notes:
-        complain(note)
+    registration = None
+    if register != "none":
+        registration, found = registered(pair, register)
+        notes += found
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
     started = time.perf_counter()
     with working("encoding"):
         if target_bytes is not None:
-            data = codec.encode_to_size(pair, size_bytes=target_bytes, order=order, effort=effort)
+            data = codec.encode_to_size(
+                pair,
+                size_bytes=target_bytes,
+                order=order,
+                effort=effort,
+                registration=registration,
+            )
         elif target_bpp is not None:
-            data = _encode_to_rate(codec, pair, target_bpp, order, effort)
+            data = _encode_to_rate(codec, pair, target_bpp, order, effort, registration)
         else:
             data = codec.encode(
                 pair,
@@ -274,9 +299,12 @@ def encode(
                 order=order,
                 effort=effort,
                 max_error=max_error,
+                registration=registration,
             )
     encode_s = time.perf_counter() - started
     header = crossband.info(data)
+    if registration is not None and registration_of(header) is None:
+        notes.append("the registration saves nothing here; the file has none")
     if max_error and (infrared_record := header.get(Modality.INFRARED)):
         assert isinstance(infrared_record, BoundedRecord)
         if infrared_record.max_error == 0:
@@ -284,7 +312,8 @@ def encode(
                 f"a bound of {max_error} allows no other sample: the infrared picture has one"
                 f" value every {infrared_record.step} counts; it is coded lossless"
             )
-            complain(notes[-1])
+    for note in notes:
+        complain(note)
 
     if output == STANDARD:
         write_standard_output(data)
@@ -304,12 +333,15 @@ def _encode_to_rate(
     target_bpp: float,
     order: Literal["infrared-first", "visible-first", "auto"],
     effort: int,
+    registration: Homography | None,
 ) -> bytes:
     """The best file whose bits over the pixels of `pair.visible or pair.infrared` fit."""
     counted = pair.visible or pair.infrared
     assert counted is not None  # a pair holds at least one picture
     size_bytes = int(target_bpp * counted.height * counted.width / 8)
-    return codec.encode_to_size(pair, size_bytes=size_bytes, order=order, effort=effort)
+    return codec.encode_to_size(
+        pair, size_bytes=size_bytes, order=order, effort=effort, registration=registration
+    )
 
 
 def _inputs(

@@ -8,10 +8,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from crossband.container import BoundedRecord
+from crossband.homography import Size
 from crossband.pair import Modality
 
 if TYPE_CHECKING:
     from crossband.container import PairFile, PictureRecord
+    from crossband.homography import Homography
     from crossband.pair import Pair
 
 QUALITY_TOP_INDEX = 63
@@ -46,6 +48,7 @@ def file_facts(name: str | None, file: PairFile) -> dict[str, Any]:
         "order": _order(file),
         "timestamp_us": file.timestamp_us,
         "metadata_bytes": metadata_bytes(file),
+        "homography": _registration_matrix(file),
         "pictures": [
             {
                 "modality": picture.modality.value,
@@ -94,6 +97,25 @@ def _max_error_kelvin(picture: BoundedRecord, file: PairFile) -> float | None:
         return error_in_kelvin(calibration, picture.low, picture.high, picture.max_error)
     except PictureError:
         return None
+
+
+def registration_of(file: PairFile) -> Homography | None:
+    """Where the infrared picture lies in the visible one, if the file says so."""
+    second = file.records[-1]
+    return None if isinstance(second, BoundedRecord) else second.registration
+
+
+def _registration_matrix(file: PairFile) -> list[list[float]] | None:
+    """From infrared to visible pixels, as `--register` reads it."""
+    registration = registration_of(file)
+    if registration is None:
+        return None
+    visible, infrared = (file.get(modality) for modality in Modality)
+    assert visible is not None and infrared is not None  # the container refuses such a file
+    matrix = registration.matrix(
+        Size(infrared.height, infrared.width), Size(visible.height, visible.width)
+    )
+    return [[float(f"{number:.9g}") for number in row] for row in matrix]
 
 
 def metadata_bytes(file: PairFile) -> int:
@@ -145,6 +167,9 @@ def file_lines(name: str, file: PairFile) -> list[str]:
             f" {f'given {partner}' if picture.conditional else 'coded alone'},"
             f" {file.picture_bytes(picture.modality):,} bytes"
         )
+    if (matrix := _registration_matrix(file)) is not None:
+        rows = "; ".join(" ".join(f"{number:.5g}" for number in row) for row in matrix)
+        lines.append(f"  register  infrared to visible pixels: {rows}")
     if file.metadata:
         kinds = [f"{blob.modality.value} {blob.name}" for blob in file.metadata]
         lines.append(f"  metadata  {metadata_bytes(file):,} bytes: {', '.join(kinds)}")

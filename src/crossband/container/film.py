@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crossband.container.fields import VARINT_MAX, Cursor, pack_signed, pack_varint
 from crossband.container.framing import HEADER_BYTES, LAST, MAGIC, WEIGHTS_ID_BYTES
 from crossband.container.pair_file import FILM, PIXELS_PER_BYTE
-from crossband.container.picture import PictureRecord
+from crossband.container.picture import PictureRecord, pack_registration, unpack_registration
 from crossband.errors import CorruptStream, PictureError
 from crossband.pair import Camera, Modality
 
@@ -46,7 +46,8 @@ _INFRARED_CAMERA = 0x80
 _TWO_PICTURES = 0x01
 _FULL_RANGE = (0x02, 0x04)
 _OWN_STAMPS = 0x08
-_SHAPES = 0x0F
+_REGISTERED = 0x10
+_SHAPES = 0x1F
 # First field byte of a picture, as in a picture record.
 _QUALITY_MASK = 0x3F
 _INFRARED = 0x40
@@ -249,6 +250,7 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
     shape = _TWO_PICTURES * (len(frame.pictures) == 2)
     for picture, full_range in zip(frame.pictures, _FULL_RANGE, strict=False):
         shape |= full_range * (picture.low == 0 and picture.high == picture.peak)
+        shape |= _REGISTERED * (picture.registration is not None)
     shape |= _OWN_STAMPS * bool(frame.offsets_ns)
     packed = bytearray(pack_varint(frame.timestamp_us))
     packed.append(shape)
@@ -275,6 +277,8 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
         )
         if not shape & _FULL_RANGE[index]:
             packed += picture.low.to_bytes(2, "little") + picture.high.to_bytes(2, "little")
+        if picture.registration is not None:
+            packed += pack_registration(picture.registration)
         packed += picture.symbols_crc.to_bytes(4, "little")
         if index + 1 < len(frame.pictures):
             packed += pack_varint(len(picture.stream))
@@ -307,7 +311,7 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
     timestamp_us = cursor.varint("the timestamp")
     shape = cursor.unsigned(1, "the shape byte")
     count = 2 if shape & _TWO_PICTURES else 1
-    if shape & ~_SHAPES or (count == 1 and shape & _FULL_RANGE[1]):
+    if shape & ~_SHAPES or (count == 1 and shape & (_FULL_RANGE[1] | _REGISTERED)):
         raise CorruptStream(f"the frame has the shape byte {shape:#04x}, which stands for nothing")
     pictures: list[PictureRecord] = []
     try:
@@ -333,6 +337,8 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
                         f"the frame spells out the full range 0 to {high}; the full-range bit must"
                         " stand for it"
                     )
+            registered = index == 1 and shape & _REGISTERED
+            registration = unpack_registration(cursor) if registered else None
             symbols_crc = cursor.unsigned(4, "the symbol checksum")
             last = index + 1 == count
             length = cursor.left if last else cursor.varint("the length of the first stream")
@@ -350,6 +356,7 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
                     conditional=bool(first & _CONDITIONAL),
                     stream=bytes(cursor.take(length, "the stream")),
                     symbols_crc=symbols_crc,
+                    registration=registration,
                 )
             )
         frame = FrameRecord(timestamp_us, tuple(pictures), predicted, offsets_ns)

@@ -40,6 +40,8 @@ FILM = 0x02
 """Kind of a film record: critical, and no part of a pair."""
 BOUNDED = 0x05
 """Kind of an infrared picture with a guaranteed error: critical."""
+REGISTERED = 0x06
+"""Kind of a picture record with a registration: critical."""
 TIMESTAMP = 0x41
 """Kind of a timestamp record: ancillary."""
 FILLER = 0x42
@@ -190,7 +192,8 @@ def pack(file: PairFile) -> bytes:
         if isinstance(picture, BoundedRecord):
             records.append((BOUNDED, pack_bounded(picture)))
         else:
-            records.append((PICTURE, pack_picture(picture, before)))
+            kind = PICTURE if picture.registration is None else REGISTERED
+            records.append((kind, pack_picture(picture, before)))
         before = picture
     if file.metadata:
         records.append((METADATA, pack_metadata(file.metadata)))
@@ -215,7 +218,7 @@ def unpack(data: bytes) -> PairFile:
     pictures: list[PictureRecord | BoundedRecord] = []
     metadata: tuple[Blob, ...] = ()
     for record in unpack_records(data):
-        if record.kind in (PICTURE, BOUNDED):
+        if record.kind in (PICTURE, BOUNDED, REGISTERED):
             if metadata:
                 raise CorruptStream(
                     f"the picture record at byte {record.offset:,} is out of order; metadata"
@@ -226,7 +229,9 @@ def unpack(data: bytes) -> PairFile:
             if record.kind == BOUNDED:
                 pictures.append(unpack_bounded(record.payload))
             else:
-                pictures.append(unpack_picture(record.payload, pictures[0] if pictures else None))
+                first = pictures[0] if pictures else None
+                registered = record.kind == REGISTERED
+                pictures.append(unpack_picture(record.payload, first, registered=registered))
         elif record.kind == TIMESTAMP:
             if pictures or timestamp_us is not None:
                 raise CorruptStream(

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One coded picture and its record (docs/format.md §5)."""
+"""One coded picture and its record (docs/format.md §5, §5a)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from crossband.container.bounded import BoundedRecord
-from crossband.container.fields import Cursor
+from crossband.container.fields import Cursor, pack_varint
 from crossband.errors import CorruptStream, PictureError
+from crossband.homography import Homography
 from crossband.pair import MAX_SIDE, Modality
 
 QUALITY_STEPS = 64
@@ -57,6 +58,8 @@ class PictureRecord:
     """Entropy-coded alignment coefficients (if conditional), hyper-latents and latents."""
     symbols_crc: int
     """CRC-32C of all decoded symbols, as little-endian int32 in the order of decoding."""
+    registration: Homography | None = None
+    """Where the infrared picture lies in the visible one; None: plainly scaled."""
 
     def __post_init__(self) -> None:
         name = self.modality.value
@@ -95,11 +98,22 @@ class PictureRecord:
             raise PictureError(
                 f"{name} picture has symbol checksum {self.symbols_crc}; it must have 32 bits"
             )
+        if self.registration is not None and not self.conditional:
+            raise PictureError(
+                f"{name} picture has a registration and is not conditional; only a picture coded"
+                " given the other one has one"
+            )
 
     @property
     def peak(self) -> int:
         """Largest sample value that the bit depth allows."""
         return (1 << self.bit_depth) - 1
+
+    @property
+    def coded_bytes(self) -> int:
+        """Bytes of the stream, and of the registration if there is one."""
+        registration = self.registration
+        return len(self.stream) + (len(pack_registration(registration)) if registration else 0)
 
     @property
     def pixels(self) -> int:
@@ -108,7 +122,7 @@ class PictureRecord:
 
 
 def pack_fields(picture: PictureRecord, before: PictureRecord | BoundedRecord | None) -> bytes:
-    """The payload of a picture record up to its stream.
+    """The payload of a picture record, registered or not, up to its stream.
 
     Args:
         picture: the picture.
@@ -132,19 +146,57 @@ def pack_fields(picture: PictureRecord, before: PictureRecord | BoundedRecord | 
         packed += picture.height.to_bytes(2, "little") + picture.width.to_bytes(2, "little")
     if not full_range:
         packed += picture.low.to_bytes(2, "little") + picture.high.to_bytes(2, "little")
+    if picture.registration is not None:
+        packed += pack_registration(picture.registration)
     packed += picture.symbols_crc.to_bytes(4, "little")
     return bytes(packed)
 
 
+def pack_registration(registration: Homography) -> bytes:
+    """Eight zigzag numbers, 8 to 16 bytes.
+
+    Example:
+        >>> pack_registration(Homography((0, -1, 1, 200, 0, 0, -64, 64))).hex(" ")
+        '00 01 02 90 03 00 00 7f 80 01'
+    """
+    return b"".join(
+        pack_varint(2 * value if value >= 0 else -2 * value - 1)
+        for value in registration.displacements
+    )
+
+
+def unpack_registration(cursor: Cursor) -> Homography:
+    """The inverse of `pack_registration`.
+
+    Raises:
+        CorruptStream: it is cut short, too large or singular.
+    """
+    folded = [cursor.varint("the registration") for _ in range(8)]
+    try:
+        return Homography(
+            tuple(each // 2 if each % 2 == 0 else -(each // 2) - 1 for each in folded)
+        )
+    except PictureError as error:
+        raise CorruptStream(f"{cursor.place} is damaged: {error}") from error
+
+
 def pack_picture(picture: PictureRecord, before: PictureRecord | BoundedRecord | None) -> bytes:
-    """The payload of a picture record."""
+    """The payload of a picture record, registered or not."""
     return pack_fields(picture, before) + picture.stream
 
 
 def unpack_picture(
-    payload: memoryview, before: PictureRecord | BoundedRecord | None
+    payload: memoryview,
+    before: PictureRecord | BoundedRecord | None,
+    *,
+    registered: bool = False,
 ) -> PictureRecord:
     """The picture in the payload of a picture record.
+
+    Args:
+        payload: of the record.
+        before: the picture record before it in the file.
+        registered: whether the record is of the kind that has a registration.
 
     Raises:
         CorruptStream: the payload is not what `pack_picture` makes of any picture.
@@ -177,6 +229,7 @@ def unpack_picture(
                 f"the picture record spells out the full range 0 to {high}; the full-range bit"
                 " must stand for it"
             )
+    registration = unpack_registration(cursor) if registered else None
     symbols_crc = cursor.unsigned(4, "the symbol checksum")
     stream = cursor.take(cursor.left, "the stream")
     try:
@@ -193,6 +246,7 @@ def unpack_picture(
             conditional=bool(first & _CONDITIONAL),
             stream=bytes(stream),
             symbols_crc=symbols_crc,
+            registration=registration,
         )
     except PictureError as error:
         raise CorruptStream(f"the picture record is damaged: {error}") from error

@@ -19,6 +19,7 @@ from crossband.entropy.coder import (
     TableModels,
 )
 from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Past, Prior
+from crossband.homography import Places
 
 ONE = 1 << MEAN_BITS
 """Decoded latents are integers in 1/64 of a step."""
@@ -34,6 +35,8 @@ class Partner:
     """Its decoded latents as activations, (1, height, width, channels), float64."""
     coefficients: Tensor
     """Scales then shifts of the channel alignment, (1, 2 * alignment channels), float64."""
+    inside: Tensor | None = None
+    """(1, height, width, 1), 0 where it does not see what this picture shows; None: everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class CodedLatents:
     """The same as activations: the partner's context."""
     checksum: int
     """CRC-32C of all symbols."""
+
+    def seen_at(self, places: Places) -> Tensor:
+        """The activations at the nearest positions, 0 outside: (1, height, width, channels)."""
+        rows, columns = torch.from_numpy(places.rows), torch.from_numpy(places.columns)
+        inside = torch.from_numpy(places.inside)
+        return self.signal[:, rows, columns] * inside[None, :, :, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +200,7 @@ class IntegerModel:
             hyper,
             None if partner is None else partner.signal,
             None if partner is None else partner.coefficients,
-            None,
+            None if partner is None else partner.inside,
             arithmetic,
             height=height,
             width=width,

@@ -184,7 +184,8 @@ class Prior(nn.Module):
             hyper: hyper-latent symbols, (batch, ceil(height / 4), ceil(width / 4), channels).
             partner: the partner's decoded latents as activations on its own grid, or None.
             coefficients: scales then shifts of the channel alignment, (batch, 2 * channels).
-            present: (batch, 1, 1, 1), 0 where the partner is missing; None: present everywhere.
+            present: (batch, 1 or rows, 1 or columns, 1), 0 where the partner is missing; None:
+                present everywhere.
             arithmetic: real or integer.
             height: latent rows.
             width: latent columns.

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crossband.homography import Places
 from crossband.transforms.alignment import (
     ChannelAlignment,
     ContextBranch,
@@ -30,15 +31,39 @@ class SynthesisFeatures:
     eighth: Tensor
     """(batch, eighth_channels, twice the above)."""
 
+    def sampled(self, deep: Places, wide: Places) -> SynthesisFeatures:
+        """The same features at other places, bilinear; beyond the border as on it.
+
+        Args:
+            deep: of the grid at 1/16.
+            wide: of the grid at 1/8.
+        """
+        return SynthesisFeatures(_sampled(self.sixteenth, deep), _sampled(self.eighth, wide))
+
     def resampled(self, height: int, width: int) -> SynthesisFeatures:
-        """The same features on a grid of `height` x `width` positions at 1/16 resolution."""
+        """The same features on a grid of `height` x `width` positions at 1/16, plainly scaled."""
         if self.sixteenth.shape[-2:] == (height, width):
             return self
-        # Bilinear by scale: real registration is a later step (docs/design.md).
         return SynthesisFeatures(
             F.interpolate(self.sixteenth, (height, width), mode="bilinear"),
             F.interpolate(self.eighth, (2 * height, 2 * width), mode="bilinear"),
         )
+
+
+def _sampled(features: Tensor, places: Places) -> Tensor:
+    # grid_sample counts from -1 to 1, from border to border.
+    shares = [2 * places.right / features.shape[-1] - 1, 2 * places.down / features.shape[-2] - 1]
+    grid = torch.from_numpy(np.stack(shares, -1).clip(-2, 2))[None].to(features)
+    return F.grid_sample(
+        features, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+
+
+def _twice(present: Tensor) -> Tensor:
+    """Where the partner is present, at 1/8 from 1/16; one value for all positions stays one."""
+    if present.shape[-2:] == (1, 1):
+        return present
+    return present.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 _SCALE = 16.0
@@ -122,13 +147,13 @@ class Analysis(nn.Module):
         Args:
             features: what `features` gave.
             context: the aligned partner features at 1/8 resolution, or None.
-            present: (batch, 1, 1, 1), 0 where the partner is missing.
+            present: (batch, 1, 1 or rows, 1 or columns) at 1/16, 0 where the partner is missing.
             past: what `look` gives of the prediction from the frame before; weights of films only.
         """
         if past is not None and self.past is not None:
             features = self.past(features, past, present.new_ones(1, 1, 1, 1))
         if context is not None and self.context is not None:
-            features = self.context(features, context, present)
+            features = self.context(features, context, _twice(present))
         for block in self.after:
             features = block(features)
         features = self.down(F.pixel_unshuffle(features, 2))
@@ -200,7 +225,7 @@ class Synthesis(nn.Module):
             quality_index: (batch,), 0 to 63.
             partner: the partner's features on this picture's grid, or None.
             context: its aligned features at 1/8 resolution, or None.
-            present: (batch, 1, 1, 1), 0 where the partner is missing.
+            present: (batch, 1, 1 or rows, 1 or columns) at 1/16, 0 where the partner is missing.
             past: as for the analysis.
         """
         features: Tensor = self.head(latents)
@@ -214,10 +239,11 @@ class Synthesis(nn.Module):
             features = block(features)
         if past is not None and self.past is not None:
             features = self.past(features, past, present.new_ones(1, 1, 1, 1))
+        wide = _twice(present)
         if partner is not None and self.look_wide is not None:
-            features = self.look_wide(features, partner.eighth, present)
+            features = self.look_wide(features, partner.eighth, wide)
         if context is not None and self.context is not None:
-            features = self.context(features, context, present)
+            features = self.context(features, context, wide)
         for block in self.after:
             features = block(features)
         eighth = features
