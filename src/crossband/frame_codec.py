@@ -16,6 +16,7 @@ import numpy as np
 from crossband.codec import Codec, CodedFrame, Order, Shown
 from crossband.container import PictureRecord
 from crossband.errors import CorruptStream, PictureError
+from crossband.homography import Homography
 from crossband.pair import Modality, Pair
 from crossband.scenes import Blocks, block_means, is_cut
 
@@ -54,7 +55,13 @@ class FrameCodec:
         self._key_errors: Mapping[Modality, float] = {}
 
     def encode(
-        self, pair: Pair, *, quality: float, order: Order, effort: int
+        self,
+        pair: Pair,
+        *,
+        quality: float,
+        order: Order,
+        effort: int,
+        registration: Homography | None = None,
     ) -> tuple[tuple[PictureRecord, ...], bool]:
         """The pictures of the next frame, and whether they are predicted.
 
@@ -63,18 +70,26 @@ class FrameCodec:
             quality: 0 to 100.
             order: of the key frame's pictures, and so of its group.
             effort: 1 to 9, higher tries more.
+            registration: where the infrared picture lies in the visible one.
         """
         if self.predictor is None:
             return self.key.encode_frame(
-                pair, quality=quality, order=order, effort=effort, show=False
+                pair,
+                quality=quality,
+                order=order,
+                effort=effort,
+                show=False,
+                registration=registration,
             ).records, False
         scene = block_means(pair)
         coded = None
         if 0 < self._since_key < self.keyframe and self._continues(scene):
-            coded = self._predicted(pair, quality, effort)
+            coded = self._predicted(pair, quality, effort, registration)
         predicted = coded is not None
         if coded is None:
-            coded = self.key.encode_frame(pair, quality=quality, order=order, effort=effort)
+            coded = self.key.encode_frame(
+                pair, quality=quality, order=order, effort=effort, registration=registration
+            )
             self.forget()
             self._order = _order(coded.records)
             self._key_errors = _errors(pair, coded)
@@ -83,11 +98,18 @@ class FrameCodec:
         self._since_key += 1
         return coded.records, predicted
 
-    def _predicted(self, pair: Pair, quality: float, effort: int) -> CodedFrame | None:
+    def _predicted(
+        self, pair: Pair, quality: float, effort: int, registration: Homography | None
+    ) -> CodedFrame | None:
         """The frame given the past; None where what it shows is far worse than its key frame."""
         assert self.predictor is not None
         coded = self.predictor.encode_frame(
-            pair, quality=quality, order=self._order, effort=effort, past=self._past
+            pair,
+            quality=quality,
+            order=self._order,
+            effort=effort,
+            past=self._past,
+            registration=registration,
         )
         errors = _errors(pair, coded)
         failed = any(errors[each] > _FAILED * self._key_errors[each] for each in errors)

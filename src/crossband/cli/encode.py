@@ -226,6 +226,7 @@ def encode(
                 force=force,
                 model=model,
                 json=json,
+                register=register,
                 options=options,
             )
         )
@@ -249,10 +250,14 @@ def encode(
     if max_error is not None and pair.infrared is None:
         raise UsageError("--lossless and --max-error are for infrared, and there is none")
     notes = list(source.notes)
+    for note in notes:
+        complain(note)
     registration = None
     if register != "none":
-        registration, found = registered(pair, register)
-        notes += found
+        registration, reason = registered(pair, register)
+        if reason:
+            notes.append(f"not registered: {reason}")
+            complain(notes[-1])
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
@@ -281,6 +286,7 @@ def encode(
     header = crossband.info(data)
     if registration is not None and registration_of(header) is None:
         notes.append("the registration saves nothing here; the file has none")
+        complain(notes[-1])
     if max_error and (infrared_record := header.get(Modality.INFRARED)):
         assert isinstance(infrared_record, BoundedRecord)
         if infrared_record.max_error == 0:
@@ -288,8 +294,7 @@ def encode(
                 f"a bound of {max_error} allows no other sample: the infrared picture has one"
                 f" value every {infrared_record.step} counts; it is coded lossless"
             )
-    for note in notes:
-        complain(note)
+            complain(notes[-1])
 
     if output == STANDARD:
         write_standard_output(data)
