@@ -34,6 +34,7 @@ from crossband.pair import Camera, Clip, Frame, Modality, Pair
 if TYPE_CHECKING:
     from crossband.codec import Codec
     from crossband.frame_codec import FrameCodec
+    from crossband.homography import Homography
 
     Order = Literal["infrared-first", "visible-first", "auto"]
 
@@ -66,6 +67,7 @@ class Writer:
         codec: Codec | None = None,
         predictor: Codec | None = None,
         keyframe: int = KEYFRAME,
+        registration: Homography | Literal["auto"] | None = None,
         force: bool = False,
     ) -> None:
         """Prepares a film; the first frame makes the file.
@@ -83,7 +85,12 @@ class Writer:
                 given, those that are shipped for `codec`, and where there are none every frame is
                 a key frame.
             keyframe: most frames from one key frame to the next; a change of scene makes one too.
+<<<<<<< HEAD
                 1: every frame is a key frame.
+=======
+            registration: where the infrared pictures lie in the visible ones; `auto` looks for it
+                at the first frame, and after every `keyframe` frames until it is found.
+>>>>>>> register
             force: replace a file that exists.
 
         Raises:
@@ -111,6 +118,7 @@ class Writer:
         self._last_us = -1
         self._cameras = cameras
         self._weights = (codec, predictor, keyframe)
+        self._registration = registration
         self._codec: FrameCodec | None = None
         self._writer: FilmWriter | None = None
         self._is_broken = False
@@ -160,7 +168,14 @@ class Writer:
         if self._codec is None:
             self._codec = _film_codec(*self._weights)
         quality, order, effort = self._options
-        pictures, predicted = self._codec.encode(pair, quality=quality, order=order, effort=effort)
+        self._register(pair)
+        pictures, predicted = self._codec.encode(
+            pair,
+            quality=quality,
+            order=order,
+            effort=effort,
+            registration=None if self._registration == "auto" else self._registration,
+        )
         if self._writer is None:
             self._writer = self._start(self._codec)
         before = self._writer.size_bytes
@@ -230,6 +245,16 @@ class Writer:
             for each in (codec.key, codec.predictor)
         )
         return FilmWriter(self._file, FilmHeader(key, self._cameras, predictor))
+
+    def _register(self, pair: Pair) -> None:
+        """Looks for a registration where one is wanted and none is known yet."""
+        keyframe = self._weights[2]
+        if self._registration != "auto" or self.frames % keyframe:
+            return
+        if pair.visible is not None and pair.infrared is not None:
+            from crossband.registration import estimate
+
+            self._registration = estimate(pair.visible, pair.infrared).homography or "auto"
 
     def _check_cameras(self, pair: Pair) -> None:
         seen = {

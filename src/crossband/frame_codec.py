@@ -16,6 +16,7 @@ import numpy as np
 from crossband.codec import Codec, CodedFrame, Order, Shown
 from crossband.container import PictureRecord
 from crossband.errors import CorruptStream, PictureError
+from crossband.homography import Homography
 from crossband.pair import Modality, Pair
 from crossband.scenes import Blocks, block_means, is_cut
 
@@ -63,7 +64,13 @@ class FrameCodec:
         self._conditional: bool | None = None
 
     def encode(
-        self, pair: Pair, *, quality: float, order: Order, effort: int
+        self,
+        pair: Pair,
+        *,
+        quality: float,
+        order: Order,
+        effort: int,
+        registration: Homography | None = None,
     ) -> tuple[tuple[PictureRecord, ...], bool]:
         """The pictures of the next frame, and whether they are predicted.
 
@@ -72,19 +79,31 @@ class FrameCodec:
             quality: 0 to 100, of the film; key frames are finer, the others coarser.
             order: of the key frame's pictures, and so of its group.
             effort: 1 to 9, higher tries more.
+            registration: where the infrared picture lies in the visible one.
         """
         if self.predictor is None:
             return self.key.encode_frame(
-                pair, quality=quality, order=order, effort=effort, show=False
+                pair,
+                quality=quality,
+                order=order,
+                effort=effort,
+                show=False,
+                registration=registration,
             ).records, False
         scene = block_means(pair)
         coded = None
         if 0 < self._since_key < self.keyframe and self._continues(scene):
-            coded = self._predicted(pair, quality, effort)
+            coded = self._predicted(pair, quality, effort, registration)
         predicted = coded is not None
         if coded is None:
+<<<<<<< HEAD
             finer = min(quality + _KEY_FINER, 100.0) if self.keyframe > 1 else quality
             coded = self.key.encode_frame(pair, quality=finer, order=order, effort=effort)
+=======
+            coded = self.key.encode_frame(
+                pair, quality=quality, order=order, effort=effort, registration=registration
+            )
+>>>>>>> register
             self.forget()
             self._order = _order(coded.records)
             self._key_errors, self._key_bytes = _errors(pair, coded), coded.size_bytes
@@ -93,6 +112,7 @@ class FrameCodec:
         self._since_key += 1
         return coded.records, predicted
 
+<<<<<<< HEAD
     def _predicted(self, pair: Pair, quality: float, effort: int) -> CodedFrame | None:
         """The frame given the past; None where a key frame is likely to be better: it takes more
         bytes than the last one, or shows something far worse."""
@@ -104,6 +124,20 @@ class FrameCodec:
             effort=effort,
             past=self._past,
             conditional=self._conditional if effort < _TRY_EACH else None,
+=======
+    def _predicted(
+        self, pair: Pair, quality: float, effort: int, registration: Homography | None
+    ) -> CodedFrame | None:
+        """The frame given the past; None where what it shows is far worse than its key frame."""
+        assert self.predictor is not None
+        coded = self.predictor.encode_frame(
+            pair,
+            quality=quality,
+            order=self._order,
+            effort=effort,
+            past=self._past,
+            registration=registration,
+>>>>>>> register
         )
         if len(coded.records) > 1:
             self._conditional = coded.records[1].conditional

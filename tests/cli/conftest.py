@@ -26,6 +26,7 @@ from crossband import CorruptStream, MissingPicture, Modality, Pair, Raster, Tar
 from crossband.bounded import decode_bounded, encode_bounded
 from crossband.cli import main
 from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
+from crossband.homography import Homography
 from crossband.sources import write
 from crossband.testing import synthetic_pair
 
@@ -74,9 +75,11 @@ class StoringCodec:
         order: str = "infrared-first",
         effort: int = 5,
         max_error: int | None = None,
+        registration: Homography | None = None,
     ) -> bytes:
         if max_error is not None:
             assert pair.infrared is not None
+<<<<<<< HEAD
             bounded = encode_bounded(pair.infrared, max_error)
             alone = [Pair(visible=pair.visible)] if pair.visible else []
             coded = [
@@ -85,10 +88,23 @@ class StoringCodec:
             records = (bounded, *(record for each in coded for record in each.records))
             return pack(PairFile(WEIGHTS_ID, records, metadata=blobs_of(pair)))
         coded = self.encode_frame(pair, quality=quality, order=order, effort=effort)
+=======
+            return pack(PairFile(WEIGHTS_ID, (encode_bounded(pair.infrared, max_error),)))
+        coded = self.encode_frame(
+            pair, quality=quality, order=order, effort=effort, registration=registration
+        )
+>>>>>>> register
         return pack(PairFile(WEIGHTS_ID, coded.records, metadata=blobs_of(pair)))
 
     def encode_frame(
-        self, pair: Pair, *, quality: float, order: str, effort: int, **past: Any
+        self,
+        pair: Pair,
+        *,
+        quality: float,
+        order: str,
+        effort: int,
+        registration: Homography | None = None,
+        **past: Any,
     ) -> SimpleNamespace:
         modalities = [Modality.INFRARED, Modality.VISIBLE]
         if order == "visible-first":
@@ -110,6 +126,7 @@ class StoringCodec:
                     high=raster.peak,
                     quality_index=round(quality * 63 / 100),
                     conditional=bool(records),
+                    registration=registration if records else None,
                     stream=zlib.compress(samples),
                     symbols_crc=zlib.crc32(samples),
                 )

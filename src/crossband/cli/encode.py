@@ -244,6 +244,7 @@ def encode(
                 force=force,
                 model=model,
                 json=json,
+                register=register,
                 options=options,
                 topics=topics if is_bag else None,
             )
@@ -265,6 +266,7 @@ def encode(
         else read_radiometric(both)
     )
     notes = list(source.notes)
+<<<<<<< HEAD
     pair = source.pair.without_metadata() if strip_metadata else source.pair
     if is_bounded and source.pair.infrared is None:
         raise UsageError("--lossless and bounds on errors are for infrared, and there is none")
@@ -273,10 +275,16 @@ def encode(
         max_error = bound.max_error
         notes.append(bound.note)
     notes += depth_notes(pair)
+=======
+    for note in notes:
+        complain(note)
+>>>>>>> register
     registration = None
     if register != "none":
-        registration, found = registered(pair, register)
-        notes += found
+        registration, reason = registered(pair, register)
+        if reason:
+            notes.append(f"not registered: {reason}")
+            complain(notes[-1])
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
@@ -305,6 +313,7 @@ def encode(
     header = crossband.info(data)
     if registration is not None and registration_of(header) is None:
         notes.append("the registration saves nothing here; the file has none")
+        complain(notes[-1])
     if max_error and (infrared_record := header.get(Modality.INFRARED)):
         assert isinstance(infrared_record, BoundedRecord)
         if infrared_record.max_error == 0:
@@ -312,8 +321,7 @@ def encode(
                 f"a bound of {max_error} allows no other sample: the infrared picture has one"
                 f" value every {infrared_record.step} counts; it is coded lossless"
             )
-    for note in notes:
-        complain(note)
+            complain(notes[-1])
 
     if output == STANDARD:
         write_standard_output(data)

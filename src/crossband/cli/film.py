@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crossband.cli.weights import Codecs
     from crossband.codec import Codec
     from crossband.container import Damage, FilmHeader, StoredFrame
+    from crossband.homography import Homography
     from crossband.sources import FilmFormat, MatchReport, Recording, Rule, Sink
 
 
@@ -96,6 +97,7 @@ class EncodeFilm:
     force: bool
     model: str
     json: bool
+    register: str
     options: FilmOptions
     topics: Mapping[Modality, str] | None = None
     """Of the bag that `visible` is; None: it is none."""
@@ -132,6 +134,7 @@ def encode_film(request: EncodeFilm) -> ExitCode:
     for recording in recordings:
         for note in recording.notes:
             complain(note)
+    registration = _registration(recordings, request.register)
     report, frames = _matched(recordings, request.options)
     with working("loading weights"):
         codec = crossband.load(request.model)
@@ -151,7 +154,12 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         cameras=tuple(recording.camera for recording in recordings),
         codec=codec,
         predictor=predictor,
+<<<<<<< HEAD
         keyframe=request.options.most_between,
+=======
+        keyframe=request.options.keyframe or KEYFRAME,
+        registration=registration,
+>>>>>>> register
         force=request.force,
     )
     try:
@@ -196,6 +204,27 @@ def encode_film(request: EncodeFilm) -> ExitCode:
     else:
         print("\n".join(tally.lines(request.output)))
     return ExitCode.DONE
+
+
+def _registration(
+    recordings: list[Recording], register: str
+) -> Homography | Literal["auto"] | None:
+    """Where the infrared picture lies in the visible one, in all frames."""
+    if register == "none":
+        return None
+    cameras = {recording.camera.modality: recording.camera for recording in recordings}
+    if len(cameras) < 2:
+        raise UsageError("--register is for two films; one is given: leave it out")
+    if register == "auto":
+        return "auto"
+    from crossband.homography import Size
+    from crossband.registration import read_homography
+
+    infrared, visible = (
+        Size(cameras[each].height, cameras[each].width)
+        for each in (Modality.INFRARED, Modality.VISIBLE)
+    )
+    return read_homography(register, infrared=infrared, visible=visible)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class FrameRow:
     """Whether the second picture was coded given the first one."""
     predicted: bool
     """Whether the frame was coded given the one before."""
+    registered: bool = False
+    """Whether the second picture was laid on the first one by a homography."""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,7 @@ class FilmTally:
                     "quality_index": row.quality_index,
                     "first": row.first.value,
                     "conditional": row.conditional,
+                    "registered": row.registered,
                     "predicted": row.predicted,
                     "stream_bytes": {m.value: n for m, n in row.stream_bytes.items()},
                 }
@@ -156,6 +159,8 @@ class FilmTally:
             f" {self._bytes(camera.modality):,} bytes"
             for camera in self.header.cameras
         ]
+        if registered := sum(row.registered for row in self.rows):
+            lines.append(f"  register  {registered:,} frames by a homography")
         lines += [f"  damaged   {damage}" for damage in self.damages]
         if self.ending:
             lines.append(f"  end       {self.ending}")
@@ -172,6 +177,7 @@ class FilmTally:
                 f"{row.stream_bytes[m]:,}" if m in row.stream_bytes else "-" for m in Modality
             )
             second = f"given {row.first.value}" if row.conditional else "alone"
+            second += ", registered" if row.registered else ""
             lines.append(
                 f"{row.number:>8} {row.timestamp_us / 1e6:>12.6f} {row.size_bytes:>10,}"
                 f" {infrared:>10} {visible:>10} {row.quality_index * 100 / 63:>8.0f}"
@@ -220,4 +226,5 @@ def _row(stored: StoredFrame) -> FrameRow:
         pictures[0].modality,
         pictures[-1].conditional,
         stored.frame.predicted,
+        pictures[-1].registration is not None,
     )

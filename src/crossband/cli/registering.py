@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from crossband.pair import Pair
 
 
-def registered(pair: Pair, register: str) -> tuple[Homography | None, list[str]]:
-    """Where the infrared picture lies in the visible one, and what there is to say about it.
+def registered(pair: Pair, register: str) -> tuple[Homography | None, str]:
+    """Where the infrared picture lies in the visible one, or why that is not known.
 
     Args:
         pair: both pictures.
@@ -34,9 +34,7 @@ def registered(pair: Pair, register: str) -> tuple[Homography | None, list[str]]
         infrared, visible = (
             Size(each.height, each.width) for each in (pair.infrared, pair.visible)
         )
-        return read_homography(register, infrared=infrared, visible=visible), []
+        return read_homography(register, infrared=infrared, visible=visible), ""
     with working("registering"):
         found = estimate(pair.visible, pair.infrared)
-    if found.homography is None:
-        return None, [f"not registered: {found.reason}"]
-    return found.homography, []
+    return found.homography, found.reason
