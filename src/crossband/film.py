@@ -85,12 +85,9 @@ class Writer:
                 given, those that are shipped for `codec`, and where there are none every frame is
                 a key frame.
             keyframe: most frames from one key frame to the next; a change of scene makes one too.
-<<<<<<< HEAD
                 1: every frame is a key frame.
-=======
             registration: where the infrared pictures lie in the visible ones; `auto` looks for it
                 at the first frame, and after every `keyframe` frames until it is found.
->>>>>>> register
             force: replace a file that exists.
 
         Raises:

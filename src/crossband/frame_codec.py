@@ -96,14 +96,10 @@ class FrameCodec:
             coded = self._predicted(pair, quality, effort, registration)
         predicted = coded is not None
         if coded is None:
-<<<<<<< HEAD
             finer = min(quality + _KEY_FINER, 100.0) if self.keyframe > 1 else quality
-            coded = self.key.encode_frame(pair, quality=finer, order=order, effort=effort)
-=======
             coded = self.key.encode_frame(
-                pair, quality=quality, order=order, effort=effort, registration=registration
+                pair, quality=finer, order=order, effort=effort, registration=registration
             )
->>>>>>> register
             self.forget()
             self._order = _order(coded.records)
             self._key_errors, self._key_bytes = _errors(pair, coded), coded.size_bytes
@@ -112,8 +108,9 @@ class FrameCodec:
         self._since_key += 1
         return coded.records, predicted
 
-<<<<<<< HEAD
-    def _predicted(self, pair: Pair, quality: float, effort: int) -> CodedFrame | None:
+    def _predicted(
+        self, pair: Pair, quality: float, effort: int, registration: Homography | None
+    ) -> CodedFrame | None:
         """The frame given the past; None where a key frame is likely to be better: it takes more
         bytes than the last one, or shows something far worse."""
         assert self.predictor is not None
@@ -124,20 +121,7 @@ class FrameCodec:
             effort=effort,
             past=self._past,
             conditional=self._conditional if effort < _TRY_EACH else None,
-=======
-    def _predicted(
-        self, pair: Pair, quality: float, effort: int, registration: Homography | None
-    ) -> CodedFrame | None:
-        """The frame given the past; None where what it shows is far worse than its key frame."""
-        assert self.predictor is not None
-        coded = self.predictor.encode_frame(
-            pair,
-            quality=quality,
-            order=self._order,
-            effort=effort,
-            past=self._past,
             registration=registration,
->>>>>>> register
         )
         if len(coded.records) > 1:
             self._conditional = coded.records[1].conditional

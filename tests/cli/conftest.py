@@ -79,7 +79,6 @@ class StoringCodec:
     ) -> bytes:
         if max_error is not None:
             assert pair.infrared is not None
-<<<<<<< HEAD
             bounded = encode_bounded(pair.infrared, max_error)
             alone = [Pair(visible=pair.visible)] if pair.visible else []
             coded = [
@@ -87,13 +86,9 @@ class StoringCodec:
             ]
             records = (bounded, *(record for each in coded for record in each.records))
             return pack(PairFile(WEIGHTS_ID, records, metadata=blobs_of(pair)))
-        coded = self.encode_frame(pair, quality=quality, order=order, effort=effort)
-=======
-            return pack(PairFile(WEIGHTS_ID, (encode_bounded(pair.infrared, max_error),)))
         coded = self.encode_frame(
             pair, quality=quality, order=order, effort=effort, registration=registration
         )
->>>>>>> register
         return pack(PairFile(WEIGHTS_ID, coded.records, metadata=blobs_of(pair)))
 
     def encode_frame(

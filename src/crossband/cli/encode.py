@@ -266,7 +266,6 @@ def encode(
         else read_radiometric(both)
     )
     notes = list(source.notes)
-<<<<<<< HEAD
     pair = source.pair.without_metadata() if strip_metadata else source.pair
     if is_bounded and source.pair.infrared is None:
         raise UsageError("--lossless and bounds on errors are for infrared, and there is none")
@@ -275,10 +274,8 @@ def encode(
         max_error = bound.max_error
         notes.append(bound.note)
     notes += depth_notes(pair)
-=======
     for note in notes:
         complain(note)
->>>>>>> register
     registration = None
     if register != "none":
         registration, reason = registered(pair, register)

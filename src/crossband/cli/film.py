@@ -154,12 +154,8 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         cameras=tuple(recording.camera for recording in recordings),
         codec=codec,
         predictor=predictor,
-<<<<<<< HEAD
         keyframe=request.options.most_between,
-=======
-        keyframe=request.options.keyframe or KEYFRAME,
         registration=registration,
->>>>>>> register
         force=request.force,
     )
     try:
