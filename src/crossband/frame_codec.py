@@ -20,10 +20,10 @@ from crossband.homography import Homography
 from crossband.pair import Modality, Pair
 from crossband.scenes import Blocks, block_means, is_cut
 
-_FAILED = 4.0
+_FAILED = 16.0
 """Times the mean squared error of the key frame that makes a prediction a failure."""
-_KEY_FINER = 9.0
-_PREDICTED_COARSER = 6.0
+_KEY_FINER = 14.0
+_PREDICTED_COARSER = 7.0
 """Quality above that asked for in key frames and below it in the others, of 100: what a key frame
 shows well, all frames of its group show well (docs/design.md, 6)."""
 _TRY_EACH = 7

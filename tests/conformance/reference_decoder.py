@@ -474,17 +474,21 @@ def decode_record(
 
 def read_vectors(reader: SymbolReader, reference: Grid | None, rows: int, columns: int) -> Grid:
     """§14.6."""
+    n = int(reader.batch(np.array([40]))[0]) + 32
+    assert 0 <= n < 64
+    kinds = reader.batch(np.full((rows, columns), n)).flatten().tolist()
+    differ = [{0: (0, 0), 1: (0, 1), -1: (1, 0), 2: (1, 1)}[kind] for kind in kinds]
+    n = int(reader.batch(np.array([40]))[0]) + 32
+    assert 0 <= n < 64
+    values = iter(reader.batch(np.full(sum(map(sum, differ)), n)).tolist())
     d = np.zeros((rows, columns + 2, 2), np.int64)  # one more column on each side
-    for c in range(2):
-        n = int(reader.batch(np.array([40]))[0]) + 32
-        assert 0 <= n < 64
-        symbols = reader.batch(np.full((rows, columns), n))
-        for y in range(rows):
-            for x in range(1, columns + 1):
+    for y in range(rows):
+        for x in range(1, columns + 1):
+            for c, differs in enumerate(differ[y * columns + x - 1]):
                 e = d[y, x - 1, c]
                 if y:
                     e = np.median([e, d[y - 1, x, c], d[y - 1, x + 1, c]])
-                d[y, x, c] = e + symbols[y, x - 1]
+                d[y, x, c] = e + (next(values) if differs else 0)
     vectors = d[:, 1:-1]
     if reference is not None:
         size = np.array(reference.shape[:2])

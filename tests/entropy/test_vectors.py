@@ -66,10 +66,12 @@ def test_the_search_and_the_coder_expect_the_same():
     writer = SymbolWriter(MODELS)
     put_vectors(field, None, writer, MODELS)
     reader = SymbolReader(writer.finish(), MODELS)
-    for component in (0, 1):
+    found = []
+    for count in (35, np.count_nonzero(symbols)):
         table = int(reader.get(np.array([HEADER_TABLE], np.int32))[0]) + 32
-        found = reader.get(np.full(35, table, np.int32))
-        assert np.array_equal(found, symbols[..., component].ravel())
+        found.append(reader.get(np.full(count, table, np.int32)))
+    assert np.array_equal(found[0] != 0, (symbols != 0).any(-1).ravel())
+    assert np.array_equal(found[1], symbols[symbols != 0])
 
 
 def test_another_grid_gets_nearest_vectors_in_proportion():
@@ -102,6 +104,14 @@ def test_a_table_that_is_not_there_is_refused(table, message):
     writer.put(np.array([table], np.int32), np.array([HEADER_TABLE], np.int32))
     with pytest.raises(CorruptStream, match=message):
         get_vectors(2, 2, None, SymbolReader(writer.finish(), MODELS))
+
+
+def test_a_kind_that_is_not_there_is_refused():
+    writer = SymbolWriter(MODELS)
+    writer.put(np.array([0], np.int32), np.array([HEADER_TABLE], np.int32))
+    writer.put(np.array([0, 3], np.int32), np.array([32, 32], np.int32))
+    with pytest.raises(CorruptStream, match="a kind of motion vector"):
+        get_vectors(1, 2, None, SymbolReader(writer.finish(), MODELS))
 
 
 def test_a_vector_too_far_is_refused():

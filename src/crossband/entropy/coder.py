@@ -42,6 +42,8 @@ class TableModels:
 
     def bits(self, symbols: Integers, indices: Integers) -> float:
         """What the symbols would take."""
+        if not len(symbols):
+            return 0.0
         total = 0.0
         for index, group in _grouped(indices):
             radius = int(self.radius[index])

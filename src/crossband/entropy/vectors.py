@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of brightness and motion vectors to symbols and back (docs/format.md §14.6).
 
-Each vector is coded as the difference from what its neighbours make expect, in two streams of
-symbols, rows then columns, each with the one of the shipped tables that takes the fewest bits.
+Each vector is coded as the difference from what its neighbours make expect: first which components
+differ, then by how much, each with the one of the shipped tables that takes the fewest bits.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ BRIGHTNESS_TABLE = 10
 HEADER_TABLE = 40
 """Table of the two table numbers, which are sent less the middle of their range."""
 _MIDDLE = TABLE_COUNT // 2
+_KINDS = np.array([[0, 1], [-1, 2]], np.int32)
+"""Symbol of a vector by whether its row and its column differ from what is expected."""
 
 
 def resampled(vectors: Integers, rows: int, columns: int) -> Integers:
@@ -72,9 +74,12 @@ def put_vectors(
         models: the tables.
     """
     away = vectors if reference is None else vectors - reference
-    residuals = away - _expected(away)
-    for component in (0, 1):
-        symbols = residuals[..., component].ravel().astype(np.int32)
+    residuals = (away - _expected(away)).reshape(-1, 2).astype(np.int32)
+    differs = residuals != 0
+    for symbols in (
+        _KINDS[differs[:, 0].astype(int), differs[:, 1].astype(int)],
+        residuals[differs],
+    ):
         costs = [models.bits(symbols, np.full_like(symbols, i)) for i in range(TABLE_COUNT)]
         index = int(np.argmin(costs))
         writer.put(np.array([index - _MIDDLE], np.int32), np.array([HEADER_TABLE], np.int32))
@@ -89,14 +94,13 @@ def get_vectors(
     Raises:
         CorruptStream: a table or a vector that no encoder writes.
     """
-    residuals = np.empty((rows, columns, 2), np.int64)
-    for component in (0, 1):
-        index = int(reader.get(np.array([HEADER_TABLE], np.int32))[0]) + _MIDDLE
-        if not 0 <= index < TABLE_COUNT:
-            raise CorruptStream(f"the stream names symbol table {index}; fetch the file again")
-        found = reader.get(np.full(rows * columns, index, np.int32))
-        residuals[..., component] = found.reshape(rows, columns)
-    away = _summed(residuals)
+    kinds = _batch(rows * columns, reader)
+    if not np.isin(kinds, _KINDS).all():
+        raise CorruptStream("the stream holds a kind of motion vector that there is not")
+    differs = np.stack([np.isin(kinds, _KINDS[1]), np.isin(kinds, _KINDS[:, 1])], 1)
+    residuals = np.zeros((rows * columns, 2), np.int64)
+    residuals[differs] = _batch(int(differs.sum()), reader)
+    away = _summed(residuals.reshape(rows, columns, 2))
     vectors = away if reference is None else away + reference
     if np.abs(vectors).max() > FURTHEST:
         raise CorruptStream(
@@ -104,6 +108,14 @@ def get_vectors(
             " fetch the file again"
         )
     return vectors.astype(np.int32)
+
+
+def _batch(count: int, reader: SymbolReader) -> Integers:
+    """So many symbols of one table, which comes before them."""
+    index = int(reader.get(np.array([HEADER_TABLE], np.int32))[0]) + _MIDDLE
+    if not 0 <= index < TABLE_COUNT:
+        raise CorruptStream(f"the stream names symbol table {index}; fetch the file again")
+    return reader.get(np.full(count, index, np.int32))
 
 
 def _expected(away: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

@@ -20,6 +20,8 @@ PARTS = 4
 """Vectors are in units of 1 / PARTS of a pixel."""
 BRIGHTNESS_LIMIT = 63
 """Gains lie between 1/64 and 2 - 1/64, offsets within a quarter of the range."""
+_CHANGE_BITS = 3.0
+"""About what a component takes because it is not the expected one."""
 _COARSE = 4
 _REACH = 7
 """Coarse pixels that the search looks away from a block's own place."""
@@ -116,7 +118,8 @@ def summed(difference: Tensor, predicted: Tensor) -> Tensor:
 
 def vector_price(quality_index: Tensor) -> Tensor:
     """Absolute errors, in levels of 255, that a bit of a vector is worth, (batch,)."""
-    return lagrangian(quality_index) ** -0.5
+    price: Tensor = 2 * lagrangian(quality_index) ** -0.5
+    return price
 
 
 def expected(differences: Tensor) -> Tensor:
@@ -214,7 +217,8 @@ class _Choice:
         levels = F.avg_pool2d(error, (block // self.every, block))[:, 0] * (255 * BLOCK * BLOCK)
         away = candidate - self.reference
         away = away - expected(away)
-        return levels + self.price * (2 * torch.log2(1 + away.abs())).sum(-1)
+        bits = (_CHANGE_BITS * (away != 0) + 2 * torch.log2(1 + away.abs())).sum(-1)
+        return levels + self.price * bits
 
 
 def _coarse(here: Tensor, there: Tensor) -> Tensor:
