@@ -22,10 +22,17 @@ from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.training.budget import NO_END, Forecast
-from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
+from crossband.training.checkpoint import (
+    CHECKPOINT,
+    LATE_CHECKPOINT,
+    newest_checkpoint,
+    read_checkpoint,
+    recipe_of,
+    write_checkpoint,
+)
 from crossband.training.clips import ClipSampler
 from crossband.training.data import Batch, PictureStore, Sampler
-from crossband.training.divergence import CostWindows, ends_window
+from crossband.training.divergence import CostWindows
 from crossband.training.muon import Muon, is_matrix
 from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
 from crossband.training.processes import Processes
@@ -75,6 +82,13 @@ class Progress:
     """Of this session."""
     interrupted: bool
     """By Ctrl-C."""
+    good_step: int | None
+    """Of the checkpoint that weights are taken from; None if all of them were too late."""
+
+    @property
+    def late(self) -> bool:
+        """Whether the last steps have twice the cost of the best ones."""
+        return self.good_step != self.step
 
     @property
     def done(self) -> bool:
@@ -84,6 +98,8 @@ class Progress:
 
 class Run:
     """A training run in a folder: recipe.json, log.jsonl, checkpoint.pt.
+
+    A checkpoint of steps that have twice the cost of the best ones lies beside the good one.
 
     Args:
         recipe: what to do.
@@ -148,8 +164,7 @@ class Run:
         self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
         self.seconds = self._validated_seconds = 0.0
         self.costs = CostWindows()
-        self._saved_step: int | None = None
-        self._saved_well = True
+        self._good_step: int | None = None
         if state is None:
             if start is not None:
                 self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
@@ -246,13 +261,19 @@ class Run:
     def save(self) -> None:
         """Writes the checkpoint beside the old one, then replaces it.
 
+        While the cost has doubled the good one stays and the new one has a name of its own.
+
         Raises:
             TrainingError: the system refuses to write; the old one is kept.
         """
+        late = self.costs.has_doubled and not self._done
+        if not late:
+            self._good_step = self.step_number
         if not self.processes.writes:
             return
         state = {
             "recipe": self.recipe.to_json(),
+            "good_step": self._good_step,
             "step": self.step_number,
             "steps": self.steps,
             "start": self.start,
@@ -271,13 +292,14 @@ class Run:
         }
         if self.device == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
-        write_checkpoint(self.folder / CHECKPOINT, state)
-        self._saved_step, self._saved_well = self.step_number, not self.costs.has_doubled
+        write_checkpoint(self.folder / (LATE_CHECKPOINT if late else CHECKPOINT), state)
+        if not late:
+            (self.folder / LATE_CHECKPOINT).unlink(missing_ok=True)
 
     def _state_to_resume(self) -> dict[str, Any] | None:
-        """The checkpoint in the folder, if there is one."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        """The newest checkpoint in the folder, if there is one."""
+        path = newest_checkpoint(self.folder)
+        if path is None:
             return None
         state = read_checkpoint(path, device=self.device)
         if found := differences(recipe_of(state, path), self.recipe):
@@ -293,12 +315,12 @@ class Run:
                 f"{self.folder} holds a run on other pictures than those of {self.data}; name"
                 " another folder with --run, or begin there from its weights with --from"
             )
-        self.step_number = self._saved_step = state["step"]
+        self.step_number = state["step"]
         # Older checkpoints have none of these, nor the data's checksum.
         self.start = state.get("start", self.start)
         self.steps = state.get("steps", self.recipe.steps)
         self.costs = CostWindows(**state.get("costs", {}))
-        self._saved_well = not self.costs.has_doubled
+        self._good_step = state.get("good_step", self.step_number)
         self.skipped_steps = state["skipped_steps"]
         self._bad_in_row = state["bad_in_row"]
         self.seconds = state["seconds"]
@@ -401,19 +423,18 @@ class Run:
         return StepResult(mean_loss, rate, quality_db, side / rate, log_cost, finite)
 
     def _check_costs(self) -> None:
-        """Stops a run that diverges; called after each step, decides where a window ends."""
-        if not ends_window(self.step_number):
+        """Stops a run that diverges, after the last step of a window."""
+        if not self.costs.ends(self.step_number, self.steps):
             return
         if self.costs.has_doubled:
-            path = self.folder / CHECKPOINT
-            kept = "there is no checkpoint yet: begin again"
-            if self._saved_step is not None and self._saved_well:
+            kept = "there is no good checkpoint yet: begin again"
+            if self._good_step is not None:
                 kept = (
-                    f"the last good checkpoint is {path}, of step {self._saved_step}:"
-                    " begin another run --from it"
+                    f"the last good checkpoint is {self.folder / CHECKPOINT}, of step"
+                    f" {self._good_step}: begin another run --from it"
                 )
-            elif self._saved_step is not None:
-                kept = f"{path}, of step {self._saved_step}, is no better: begin again"
+            if self.processes.writes:
+                (self.folder / LATE_CHECKPOINT).unlink(missing_ok=True)
             raise TrainingError(
                 f"the cost up to step {self.step_number} is {self.costs.growth:.1f} times that of"
                 f" the best steps before: the training diverges; {kept} with a lower learning rate"
@@ -544,6 +565,7 @@ class Run:
             skipped_steps=self.skipped_steps,
             minutes=(time.monotonic() - started) / 60,
             interrupted=self._stop,
+            good_step=self._good_step,
         )
 
     @property
