@@ -266,6 +266,13 @@ def test_the_learning_rate_rises_and_falls_to_zero(new_run: MakeRun, recipe: Rec
     assert rates[0] == pytest.approx(recipe.learning_rate / recipe.warmup_steps)
     assert max(rates) == recipe.learning_rate
     assert rates[-1] == 0.0
+    # A warm-up of more than a tenth of the steps is shortened to that, once they are known.
+    short = new_run("short", warmup_steps=100)
+    assert [short.learning_rate(step) / recipe.learning_rate for step in (0, 2, 5, 6)] == (
+        pytest.approx([1 / 6, 3 / 6, 1, 1])
+    )
+    unknown = new_run("unknown", steps=0, warmup_steps=100)
+    assert unknown.learning_rate(4) == pytest.approx(0.05 * recipe.learning_rate)
     constant = new_run("constant", warmup_steps=0, decay_share=0.0)
     assert {constant.learning_rate(step) for step in range(60)} == {recipe.learning_rate}
 

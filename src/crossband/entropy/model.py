@@ -275,8 +275,7 @@ class EntropyModel(nn.Module):
             past=past,
         )
         decoded = torch.zeros_like(wanted)
-        for number in range(PASS_COUNT):
-            geometry = self.prior.geometry[number]
+        for number, geometry in enumerate(self.prior.geometry):
             positions = geometry.positions(height, width).to(wanted.device)
             mean, index = self.prior.read(
                 number, features, arithmetic.signal(decoded), arithmetic, past

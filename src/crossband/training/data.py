@@ -347,9 +347,10 @@ class PictureStore:
         if not any(group.share for group in self.groups):
             left_out = "".join(f"; {note}" for note in self.report.notes)
             left_out += _without_pairs(layouts or {}, split)
+            named = ", ".join(_with_layout(source, layouts or {}) for source in shares)
             raise TrainingError(
                 f"no pair of at least {smallest}x{smallest} pixels and equal sizes in {root}"
-                f" ({', '.join(shares)}); check the folders' names (docs/training.md){left_out}"
+                f" ({named}); check the folders' names (docs/training.md){left_out}"
             )
         self.device = device
         self.pairs = pairs
@@ -373,6 +374,14 @@ def _check_pairing(base: Path, found: list[PictureFiles]) -> None:
             f"{base}: no visible and infrared file have the same name; without a partner are"
             f" {', '.join(names[:_NAMED])}{more}: rename one camera's files after the other's"
         )
+
+
+def _with_layout(source: str, layouts: dict[str, str]) -> str:
+    """A source, and how its files were looked for."""
+    if source not in layouts:
+        return source
+    layout = layouts[source]
+    return f"{source} as {layout}: {datasets.find(layout).about}"
 
 
 def _without_pairs(layouts: dict[str, str], split: Split) -> str:

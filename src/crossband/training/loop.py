@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -46,6 +47,8 @@ _MOST_BAD_STEPS = 20
 """Non-finite steps in a row before the run gives up."""
 _STEPS_A_ROW = 50
 """Steps that one row of the log averages."""
+_LONGEST_RISE = 0.1
+"""Of a run's steps: a warm-up that is right for hours would take up all of a minute."""
 _MIDDLE_LAGRANGIAN = 0.02
 _COST_FLOOR = 2e-3
 """Bits a pixel below which a crop's cost stops counting relatively: blank sky."""
@@ -109,6 +112,8 @@ class Run:
         start: weights to begin from (see `starting_codec`), or None for the transform-codec
             start; not looked at when a checkpoint is resumed.
         processes: those that share the run.
+        build: makes the codec of the recipe's settings; experiments make others, which no weight
+            file can say.
 
     Raises:
         TrainingError: data or weights that cannot be used, or a checkpoint of another recipe.
@@ -123,6 +128,7 @@ class Run:
         device: str,
         start: str | Path | None = None,
         processes: Processes | None = None,
+        build: Callable[[CodecSettings], TrainableCodec] = TrainableCodec,
     ) -> None:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
         self.processes = Processes() if processes is None else processes
@@ -133,7 +139,7 @@ class Run:
             )
         state = self._state_to_resume()
         torch.manual_seed(recipe.seed)
-        self.codec = TrainableCodec(recipe.codec).to(device)
+        self.codec = build(recipe.codec).to(device)
         to_channels_last(self.codec)
         self.validation = validation_set(
             data, recipe.validation_sources, frames=recipe.frames, layouts=recipe.layouts
@@ -340,7 +346,10 @@ class Run:
     def learning_rate(self, step: int) -> float:
         """Linear rise, constant, then a linear fall to zero at the run's end, if that is known."""
         recipe = self.recipe
-        rise = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+        rising = float(recipe.warmup_steps)
+        if self.steps:
+            rising = min(rising, _LONGEST_RISE * self.steps)
+        rise = min(1.0, (step + 1) / max(rising, 1))
         left = 1 - step / self.steps if self.steps else 1.0
         fall = min(1.0, left / recipe.decay_share) if recipe.decay_share else 1.0
         return recipe.learning_rate * min(rise, max(fall, 0.0))
