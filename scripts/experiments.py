@@ -3,14 +3,12 @@
 
     python scripts/experiments.py --list
     python scripts/experiments.py --data DATA --runs runs -o results/experiments.jsonl
-    python scripts/experiments.py --data DATA --runs runs -o results/experiments.jsonl --minutes 9
-    python scripts/experiments.py --data DATA --runs runs -o results/experiments.jsonl --only windows
 
 All begin with the transform-codec start of the same seed and see as many crops. Each ends as a row:
 what was changed, seconds a step, and what the averaged weights need on val pictures (estimates with
 rounded latents) at three qualities. The reference comes first, and every row says what it needs in
-percent more or less. A row that is there is kept and an interrupted training goes on, so the
-command may be repeated, in pieces of `--minutes`.
+percent more or less. `--only windows passes` takes these questions alone. A row that is there is
+kept and an interrupted training goes on, so the command may be repeated, in pieces of `--minutes`.
 """
 
 from __future__ import annotations

@@ -518,7 +518,7 @@ def test_an_absurd_learning_rate_is_stopped_and_the_last_good_checkpoint_named(
     late = []
     with pytest.raises(TrainingError) as again:
         while True:
-            progress = (part := new_run("parts", **options)).train(minutes=2.5, progress=False)
+            progress = (part := new_run("parts", **options)).train(minutes=4.5, progress=False)
             late.append(progress.late)
             assert (part.folder / LATE_CHECKPOINT).exists() == progress.late
             good = read_checkpoint(part.folder / CHECKPOINT)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crossband.entropy.arithmetic import INDEX_GAIN, SIGNAL, RealArithmetic
 from crossband.entropy.fixed_point import RealLayer
-from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Pass, Prior
+from crossband.entropy.prior import HYPER_FACTOR, Pass, Prior
 from crossband.entropy.settings import EntropySettings
 from crossband.entropy.tables import OCTAVES_PER_TABLE, SPREAD_LOW, bounded, symbol_bits
 
