@@ -35,7 +35,8 @@ torch.rand_like = lambda values: torch.full_like(values, 0.7)
 recipe = recipe_from_mapping(json.loads(sys.argv[1]), "test")
 processes = Processes.from_environment()
 run = Run(recipe, Path(sys.argv[2]), Path(sys.argv[3]), device="cpu", processes=processes)
-print(run.step().loss, processes.agree(processes.rank + 1.0, "cpu"))
+loss, clock = run.step().loss, processes.agree(processes.rank + 1.0, "cpu")
+print(f"{loss} {clock}\\n", end="")  # one write: launched processes share the pipe, unbuffered
 gradients = {name: weight.grad for name, weight in run.codec.named_parameters()}
 torch.save(gradients, Path(sys.argv[3]) / f"gradients-{processes.rank}.pt")
 """
