@@ -221,10 +221,10 @@ def training_speed() -> str:
         f" {found['batch']} crops of {found['crop']}x{found['crop']}.\n\n"
         "| | a step | of the machine | roof |\n" + _RULE * 4 + "|\n"
         f"| seconds | {found['seconds_per_step']:.3f} | | |\n"
-        f"| arithmetic | {found['step_flop'] / 1e9:.1f} GFLOP |"
-        f" {found['share_of_matmul_roof']:.1%} | bfloat16 products of"
-        f" {roof['bfloat16_flop_per_s'] / 1e9:.0f} GFLOP/s (float32"
-        f" {roof['float32_flop_per_s'] / 1e9:.0f}) |\n"
+        f"| arithmetic | {' and '.join(_gflop(found['step_flop']))} |"
+        f" {found['share_of_matmul_roof']:.1%} | products of"
+        f" {roof['bfloat16_flop_per_s'] / 1e9:.0f} and {roof['float32_flop_per_s'] / 1e9:.0f}"
+        " GFLOP/s |\n"
         f"| operands and results | {found['step_bytes'] / 1e9:.2f} GB |"
         f" {found['share_of_memory_roof']:.1%} | copies of"
         f" {roof['memory_bytes_per_s'] / 1e9:.1f} GB/s |\n\n"
@@ -234,6 +234,10 @@ def training_speed() -> str:
         f"| `{row['operation']}` | {row['calls']:,} | {row['share']:.1%} |\n"
         for row in found["profile"]
     )
+
+
+def _gflop(kinds: dict[str, int]) -> list[str]:
+    return [f"{kinds[kind] / 1e9:.1f} GFLOP in {kind}" for kind in ("bfloat16", "float32")]
 
 
 def experiments() -> str:

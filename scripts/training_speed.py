@@ -3,11 +3,11 @@
 
     python scripts/training_speed.py recipes/second.toml --data DATA -o results/training-speed.json
 
-The roof is what the same machine does at the same time: products of large square matrices in the
-step's arithmetic, and copies of a buffer that no cache holds. A step's work is what its operations
-ask for: their multiplications and additions, and the bytes of their operands and results, as if
-each went to memory. On a CPU the clock is the process's own, on one thread, so that other work on
-the machine takes little from the figures; on a GPU it is the wall's.
+The roof is what the same machine does at the same time: products of large square matrices, in each
+type that the step multiplies in, and copies of a buffer that no cache holds. A step's work is what
+its operations ask for: their multiplications and additions, and the bytes of their operands and
+results, as if each went to memory. On a CPU the clock is the process's own, on one thread, so that
+other work on the machine takes little from the figures; on a GPU it is the wall's.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import platform
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from crossband.errors import CrossbandError
 from crossband.sources import atomic_write
@@ -43,23 +43,36 @@ _SHOWN = 12
 """Operations of the profile."""
 
 
-class Traffic(TorchDispatchMode):
-    """Counts the bytes of all operands and results but those of views."""
+class Work(TorchDispatchMode):
+    """Counts multiplications and additions by their type, and the bytes of operands and results.
+
+    Views count nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.flop: Counter[str] = Counter()
         self.size_bytes = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs the operation."""
-        result = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
         read, written = _tensors((args, kwargs)), _tensors(result)
         known = {each.untyped_storage().data_ptr() for each in read}
         views = all(each.untyped_storage().data_ptr() in known for each in written)
         if not views or func._schema.is_mutable:
             self.size_bytes += sum(each.nbytes for each in (*read, *written))
+        packet = func._overloadpacket
+        if packet is torch.ops.aten.convolution_backward:
+            gradient, picture, weight, *_, asked = args
+            # As many as forward for each gradient; torch counts depthwise layers as dense ones.
+            flop = 2 * sum(asked[:2]) * gradient.numel() * weight[0].numel()
+            self.flop[_kind(picture)] += flop
+        elif packet in flop_registry:
+            self.flop[_kind(read[0])] += flop_registry[packet](*args, **kwargs, out_val=result)
         return result
 
 
@@ -67,22 +80,15 @@ def _tensors(values: Any) -> list[torch.Tensor]:
     return [each for each in tree_leaves(values) if isinstance(each, torch.Tensor)]
 
 
-def _backward_of_convolution(
-    gradient: Sequence[int], picture: Sequence[int], weight: Sequence[int], *rest: Any, **_: Any
-) -> int:
-    """As many as forward for each gradient asked for; torch counts depthwise layers as dense."""
-    asked = sum(rest[-1][:2])
-    return 2 * asked * prod(gradient) * prod(weight[1:])
+def _kind(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
-def counted(step: Callable[[], object]) -> tuple[int, int]:
-    """Operations and bytes of a step."""
-    mapping = {torch.ops.aten.convolution_backward: _backward_of_convolution}
-    operations = FlopCounterMode(display=False, custom_mapping=mapping)
-    traffic = Traffic()
-    with traffic, operations:
+def counted(step: Callable[[], object]) -> Work:
+    """What a step asks for."""
+    with Work() as work:
         step()
-    return operations.get_total_flops(), traffic.size_bytes
+    return work
 
 
 def timed(work: Callable[[], object], device: str, *, times: int) -> list[float]:
@@ -106,11 +112,11 @@ def _wait(device: str) -> None:
 def roof(device: str) -> dict[str, float]:
     """What the machine does at its best, in units of a second."""
     found = {}
-    for name, kind in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
+    for kind in (torch.bfloat16, torch.float32):
         one = torch.rand(_SIDE, _SIDE, device=device, dtype=kind)
         out = torch.empty_like(one)
         best = min(timed(lambda one=one, out=out: torch.mm(one, one, out=out), device, times=6))
-        found[f"{name}_flop_per_s"] = 2 * _SIDE**3 / best
+        found[f"{_kind(one)}_flop_per_s"] = 2 * _SIDE**3 / best
     source = torch.ones(_COPIED_BYTES, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     best = min(timed(lambda: target.copy_(source), device, times=6))
@@ -145,17 +151,20 @@ def measure(run: Run, *, steps: int) -> dict[str, object]:
     began, cpu = time.perf_counter(), time.process_time()
     seconds = sorted(timed(run.step, device, times=steps))
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    operations, size_bytes = counted(run.step)
+    work = counted(run.step)
     middle = seconds[len(seconds) // 2]
-    rate = best["bfloat16_flop_per_s"]
+    matmul = sum(flop / best[f"{kind}_flop_per_s"] for kind, flop in work.flop.items())
+    memory = work.size_bytes / best["memory_bytes_per_s"]
+    load = os.getloadavg()[0]
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "clock": "process time" if device == "cpu" else "wall",
         "share_of_a_core": round(cpu / wall, 3),
-        "shared_machine": device == "cpu" and cpu / wall < 0.9,
-        "load_average": round(os.getloadavg()[0], 2),
+        "cores": os.cpu_count(),
+        "load_average": round(load, 2),
+        "shared_machine": load > 0.5 + torch.get_num_threads(),
         "recipe": run.recipe.name,
         "batch": run.recipe.batch,
         "crop": run.recipe.crop,
@@ -163,11 +172,11 @@ def measure(run: Run, *, steps: int) -> dict[str, object]:
         "seconds_per_step": round(middle, 4),
         "seconds_per_step_lowest_highest": [round(seconds[0], 4), round(seconds[-1], 4)],
         "steps_per_second": round(1 / middle, 4),
-        "step_flop": operations,
-        "step_bytes": size_bytes,
+        "step_flop": dict(work.flop),
+        "step_bytes": work.size_bytes,
         "roof": {key: float(f"{value:.4g}") for key, value in best.items()},
-        "share_of_matmul_roof": round(operations / middle / rate, 4),
-        "share_of_memory_roof": round(size_bytes / middle / best["memory_bytes_per_s"], 4),
+        "share_of_matmul_roof": round(matmul / middle, 4),
+        "share_of_memory_roof": round(memory / middle, 4),
         "profile": profiled(run.step, device),
     }
 
@@ -197,7 +206,9 @@ def main(words: Sequence[str] | None = None) -> int:
         recipe = read_recipe(options.recipe, {"validation_sources": {}})
         with tempfile.TemporaryDirectory() as folder:
             run = Run(recipe, options.data, Path(folder), device=device)
-            found = measure(run, steps=options.steps)
+            command = f"python scripts/training_speed.py {options.recipe.as_posix()} --data DATA"
+            command += f" --steps {options.steps} -o {options.output.name}"
+            found = {"command": command, **measure(run, steps=options.steps)}
         atomic_write(options.output, (json.dumps(found, indent=1) + "\n").encode(), force=True)
     except CrossbandError as error:
         print(f"training_speed: {error}", file=sys.stderr)
