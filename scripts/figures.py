@@ -212,6 +212,94 @@ def block_grid() -> str:
     )
 
 
+def learning_curve() -> str:
+    """Bits of each validation against those of the last, and what an hour gave."""
+    path = RESULTS / "learning-curve.json"
+    if not path.exists():
+        return NOT_MEASURED
+    found = json.loads(path.read_text(encoding="utf-8"))["validations"]
+    places = list(found[-1]["bd_percent"])
+    head = ["recipe", "steps", "hours", *places, "mean", "an hour"]
+    made = f"| {' | '.join(head)} |\n{_RULE * len(head)}|\n"
+    for row in found:
+        values = [row["bd_percent"][place] for place in places]
+        values += [row["mean_percent"], row["percent_an_hour"]]
+        cells = [row["recipe"], f"{row['steps']:,}", f"{row['hours']:.2f}", *map(_percent, values)]
+        made += f"| {' | '.join(cells)} |\n"
+    return made
+
+
+def training_speed() -> str:
+    """A step's seconds, and what part of the machine's roof that is."""
+    path = RESULTS / "training-speed.json"
+    if not path.exists():
+        return NOT_MEASURED
+    found = json.loads(path.read_text(encoding="utf-8"))
+    roof = found["roof"]
+    shared = ", shared with other work" if found["shared_machine"] else ""
+    made = (
+        f"{found['device']}{shared}; {found['threads']} thread"
+        f"{'' if found['threads'] == 1 else 's'}, {found['clock']}; `{found['recipe']}`,"
+        f" {found['batch']} crops of {found['crop']}x{found['crop']}.\n\n"
+        "| | a step | of the machine | roof |\n" + _RULE * 4 + "|\n"
+        f"| seconds | {found['seconds_per_step']:.3f} | | |\n"
+        f"| arithmetic | {' and '.join(_gflop(found['step_flop']))} |"
+        f" {found['share_of_matmul_roof']:.1%} | products of"
+        f" {roof['bfloat16_flop_per_s'] / 1e9:.0f} and {roof['float32_flop_per_s'] / 1e9:.0f}"
+        " GFLOP/s |\n"
+        f"| operands and results | {found['step_bytes'] / 1e9:.2f} GB |"
+        f" {found['share_of_memory_roof']:.1%} | copies of"
+        f" {roof['memory_bytes_per_s'] / 1e9:.1f} GB/s |\n\n"
+        "| operation | calls | share of the step |\n" + _RULE * 3 + "|\n"
+    )
+    return made + "".join(
+        f"| `{row['operation']}` | {row['calls']:,} | {row['share']:.1%} |\n"
+        for row in found["profile"]
+    )
+
+
+def _gflop(kinds: dict[str, int]) -> list[str]:
+    return [f"{kinds[kind] / 1e9:.1f} GFLOP in {kind}" for kind in ("bfloat16", "float32")]
+
+
+def experiments() -> str:
+    """What each experiment needs against the reference, mean over the sources."""
+    path = RESULTS / "experiments.jsonl"
+    if not path.exists():
+        return NOT_MEASURED
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    head = ["question", "variant", "steps", "s a step", "kFLOP a pixel", "weights"]
+    head += ["visible", "infrared", "both alone"]
+    made = f"| {' | '.join(head)} |\n{_RULE * len(head)}|\n"
+    for row in rows:
+        joint = {place: bd for place, bd in row["bd_percent"].items() if " joint " in place}
+        alone = {place: bd for place, bd in row["bd_percent"].items() if " alone " in place}
+        means = [
+            _mean([bd for place, bd in joint.items() if place.endswith(camera)])
+            for camera in ("visible", "infrared")
+        ]
+        cells = [
+            row["question"],
+            row["name"],
+            f"{row['steps']:,}",
+            f"{row['seconds_per_step']:.2f}",
+        ]
+        cells += [f"{row['kflop_per_pixel']:.1f}", f"{row['weights'] / 1e6:.2f} M"]
+        cells += map(_percent, [*means, _mean(list(alone.values()))])
+        made += f"| {' | '.join(cells)} |\n"
+    return made
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where a curve had nothing in common with the reference."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) and known else None
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:+.1f} %"
+
+
 def ablation_alignment() -> str:
     """What each use of the partner gains, against none of them."""
     found = _ablation("ablation-alignment.jsonl")
@@ -264,6 +352,7 @@ MAKERS: dict[str, Callable[[], str]] = {
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
         *(ablation_alignment, ablation_start, ablation_start_points),
+        *(learning_curve, training_speed, experiments),
     )
 }
 

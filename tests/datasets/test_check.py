@@ -158,6 +158,15 @@ def test_a_set_of_one_camera_has_no_orphans(tmp_path: Path) -> None:
     assert check(tmp_path).summary()["splits"]["train"]["infrared_only"] == 2
 
 
+def test_pictures_that_have_no_partners_by_design_are_no_orphans(tmp_path: Path) -> None:
+    for index, camera in enumerate(("rgb", "thermal")):
+        save(scene(index)[1], tmp_path / f"images_{camera}_train/data" / f"{camera}.png")
+    result = audit(tmp_path, datasets.find("flir-adas-v2"))
+    assert result.findings == ()
+    counts = result.summary()["splits"]["train"]
+    assert counts == {"pairs": 0, "visible_only": 1, "infrared_only": 1}
+
+
 def test_a_folder_without_splits_is_split_as_training_does(tmp_path: Path) -> None:
     for index in range(11):
         visible, infrared = scene(index % 10)  # the last is the first again

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ LAYOUTS: dict[str, dict[Split, tuple[str, str, str]]] = {
             "video/thermal_8_bit/FLIR_video_00001.jpeg",
         ),
     },
+    "m3svd-full": {
+        "train": (
+            "0111_1716/0000",
+            "train/visible_Enhance/0111_1716/0000.png",
+            "train/infrared_Enhance/0111_1716/0000.png",
+        ),
+        "val": ("seq001/1", "val/vi/seq001/1.png", "val/ir/seq001/1.png"),
+        "test": (
+            "0113_1714/000001",
+            "test/visible_Enhance/0113_1714/000001.png",
+            "test/infrared_Enhance/0113_1714/000001.png",
+        ),
+    },
     "folder": {
         "train": ("a", "train/vi/a.png", "train/thermal/a.tif"),
         "test": ("video/7/b", "video/test_7/vis/b.png", "video/test_7/ir/b.png"),
@@ -90,6 +104,72 @@ def test_flir_pictures_without_partner_are_listed_alone(tmp_path: Path) -> None:
     both, alone = datasets.find("flir-adas").pairs(tmp_path, "train")
     assert both.visible is not None
     assert alone.visible is None
+
+
+V2_MAP = "rgb_to_thermal_vid_map.json"
+
+
+def flir_2(root: Path, map_folder: Path) -> Path:
+    """FLIR ADAS v2 with a pair and two single frames in its films, one more in the map."""
+    for camera, names in (("rgb", "ab"), ("thermal", "xy")):
+        for split in ("images_{}_train", "images_{}_val", "video_{}_test"):
+            folder = split.format(camera)
+            touch(root, *(f"{folder}/data/video-{name}-frame-000001-q.jpg" for name in names))
+            touch(root, f"{folder}/coco.json", f"{folder}/analyticsData/deep.tiff")
+    pairs = {"a": "y", "gone": "x"}
+    (map_folder / V2_MAP).write_text(
+        json.dumps(
+            {
+                f"video-{v}-frame-000001-q.jpg": f"video-{i}-frame-000001-q.jpg"
+                for v, i in pairs.items()
+            }
+        )
+    )
+    return root
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_flir_2_pairs_the_frames_of_its_films_by_the_map(tmp_path: Path, beside: bool) -> None:
+    root = tmp_path / "FLIR_ADAS_v2"
+    root.mkdir()
+    flir_2(root, tmp_path if beside else root)
+    found = datasets.find("flir-adas-v2").pairs(root, "test")
+    assert [
+        (p.name[6], p.visible and p.visible.name[6], p.infrared and p.infrared.name[6])
+        for p in found
+    ] == [("a", "a", "y"), ("b", "b", None), ("x", None, "x")]
+    assert found[0].infrared == root / "video_thermal_test/data/video-y-frame-000001-q.jpg"
+
+
+def test_flir_2_has_single_pictures_to_train_on(tmp_path: Path) -> None:
+    flir_2(tmp_path, tmp_path)
+    for split in ("train", "val"):
+        found = datasets.find("flir-adas-v2").pairs(tmp_path, split)
+        assert [p.name[6] for p in found if p.infrared is None] == ["a", "b"]
+        assert [p.name[6] for p in found if p.visible is None] == ["x", "y"]
+
+
+def test_flir_2_without_its_map_has_no_pairs(tmp_path: Path) -> None:
+    (flir_2(tmp_path, tmp_path) / V2_MAP).unlink()
+    found = datasets.find("flir-adas-v2").pairs(tmp_path, "test")
+    assert not any(p.visible and p.infrared for p in found)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a.jpg": 3}'])
+def test_flir_2_with_another_map_is_told(tmp_path: Path, text: str) -> None:
+    (flir_2(tmp_path, tmp_path) / V2_MAP).write_text(text)
+    with pytest.raises(InputError, match=rf"{V2_MAP}: .*; unpack it again"):
+        datasets.find("flir-adas-v2").pairs(tmp_path, "test")
+
+
+def test_frames_that_m3svd_spoilt_on_purpose_are_left_alone(tmp_path: Path) -> None:
+    for kind in ("visible_Enhance", "infrared_Enhance", "infrared_noise", "visible_Blur"):
+        touch(tmp_path, f"test/{kind}/0111_1716/0000.png")
+    (pair,) = datasets.find("m3svd-full").pairs(tmp_path, "test")
+    assert (pair.visible, pair.infrared) == (
+        tmp_path / "test/visible_Enhance/0111_1716/0000.png",
+        tmp_path / "test/infrared_Enhance/0111_1716/0000.png",
+    )
 
 
 def test_flir_aligned_pairs_files_of_other_names_by_its_lists(tmp_path: Path) -> None:

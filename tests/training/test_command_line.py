@@ -115,7 +115,7 @@ def test_ctrl_c_leaves_a_checkpoint_one_line_and_130(
         (["--data", "nowhere"], "nowhere is not a folder"),
         (["--from", "nothing"], "nothing is neither the folder of a run"),
         (["--set", "kayst"], "no data set is called kayst; allowed are bsds500"),
-        (["--set", "kaist"], "no pair of at least 64x64 pixels"),
+        (["--set", "kaist"], "(. as kaist: set*/V*/{visible,lwir}; "),
     ],
 )
 def test_bad_input_is_one_line_and_3(

@@ -300,6 +300,27 @@ def test_splits_of_the_authors_are_kept(tmp_path: Path) -> None:
     assert found == {"train": ["train"], "val": ["val"], "test": ["video"]}
 
 
+def test_pictures_without_partners_by_design_are_single_pictures(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for camera, name in (("rgb", "a"), ("thermal", "b")):
+            folder = tmp_path / "FLIR" / f"images_{camera}_{split}" / "data"
+            picture(folder / f"video-{name}-frame-1-x.jpg")
+    layouts = {"FLIR": "flir-adas-v2"}
+    with pytest.raises(
+        TrainingError, match=r"train pictures of flir-adas-v2 have no partners: use"
+    ):
+        PictureStore(
+            tmp_path, {"FLIR": 1.0}, split="train", smallest=64, device="cpu", layouts=layouts
+        )
+    own(tmp_path / "mine" / "train", "a")
+    shares = {"FLIR": 0.0, "mine": 1.0}
+    report = PictureStore(
+        tmp_path, shares, split="train", smallest=64, device="cpu", layouts=layouts
+    ).report
+    assert (report.pairs, report.visible_only, report.infrared_only) == (1, 1, 1)
+    assert report.notes == ()
+
+
 def test_test_pictures_are_never_trained_on_where_a_split_was_made(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("a.png,b.png,val\nc.png,d.png,test\n")
     found = names(tmp_path, "list")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crossband.errors import TrainingError
+from crossband.models.settings import CodecSettings
 from crossband.training.recipe import Recipe, differences, read_recipe, recipe_from_mapping
 from crossband.training.request import OWN_RECIPE
 
@@ -59,6 +60,40 @@ def test_a_bad_recipe_is_told_in_one_line_with_its_file(
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+STAGES = ("alone", "partner", "joint", "finish")
+
+
+def test_the_stages_are_what_the_page_says_of_them() -> None:
+    alone, partner, joint, finish = (
+        read_recipe(ROOT / "recipes" / f"{name}.toml") for name in STAGES
+    )
+    assert alone.alone_share == 1.0
+    assert not (alone.codec.channel_alignment or alone.codec.spatial_alignment)
+    assert not alone.codec.entropy_context
+    assert alone.variation.unrelated_share > partner.variation.unrelated_share
+    for later in (partner, joint, finish):
+        assert later.codec == CodecSettings()
+        assert later.alone_share < 1.0 and later.hyper_free_steps == 0
+    assert joint.crop == 2 * partner.crop
+    assert joint.batch * joint.crop**2 == partner.batch * partner.crop**2
+    assert finish.integer_steps == finish.steps
+    assert all(stage.decay_share > 0 for stage in (alone, partner, joint, finish))
+
+
+def test_every_number_of_a_stage_has_its_reason_beside_it_where_it_is_new() -> None:
+    before: dict[str, str] = {}
+    for name in STAGES:
+        lines = (ROOT / "recipes" / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+        for line in lines[: lines.index("[validation_sources]")]:
+            key, _, rest = line.partition("=")
+            value, _, reason = (part.strip() for part in rest.partition("#"))
+            if line.startswith(("#", "[", "name")) or not rest or before.get(key) == value:
+                continue
+            before[key] = value
+            shares = key.strip() in read_recipe(ROOT / "recipes" / f"{name}.toml").sources
+            assert reason or shares, f"{name}.toml: {line}"
 
 
 def test_own_pairs_start_from_weights_whose_hyper_latents_live_and_take_the_minutes_there_are() -> (

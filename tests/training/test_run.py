@@ -23,10 +23,11 @@ from PIL import Image
 from crossband.errors import TrainingError
 from crossband.training import checkpoint as checkpoints
 from crossband.training import divergence, loop
-from crossband.training.checkpoint import CHECKPOINT, read_checkpoint
+from crossband.training.checkpoint import CHECKPOINT, LATE_CHECKPOINT, read_checkpoint
 from crossband.training.divergence import CostWindows
 from crossband.training.loop import Run, StepResult
 from crossband.training.recipe import Recipe
+from crossband.training.request import TrainingResult
 from crossband.training.run_log import LOG, append_row, read_rows
 from crossband.training.validate import measure
 
@@ -265,6 +266,13 @@ def test_the_learning_rate_rises_and_falls_to_zero(new_run: MakeRun, recipe: Rec
     assert rates[0] == pytest.approx(recipe.learning_rate / recipe.warmup_steps)
     assert max(rates) == recipe.learning_rate
     assert rates[-1] == 0.0
+    # A warm-up of more than a tenth of the steps is shortened to that, once they are known.
+    short = new_run("short", warmup_steps=100)
+    assert [short.learning_rate(step) / recipe.learning_rate for step in (0, 2, 5, 6)] == (
+        pytest.approx([1 / 6, 3 / 6, 1, 1])
+    )
+    unknown = new_run("unknown", steps=0, warmup_steps=100)
+    assert unknown.learning_rate(4) == pytest.approx(0.05 * recipe.learning_rate)
     constant = new_run("constant", warmup_steps=0, decay_share=0.0)
     assert {constant.learning_rate(step) for step in range(60)} == {recipe.learning_rate}
 
@@ -506,11 +514,109 @@ def test_an_absurd_learning_rate_is_stopped_and_the_last_good_checkpoint_named(
     assert read_checkpoint(Path(found[1]))["step"] == int(found[2])
     assert not CostWindows(**read_checkpoint(Path(found[1]))["costs"]).has_doubled
 
-    # A run in parts decides alike.
+    # A run in parts decides alike, though calls end in the bad window: the good checkpoint stays.
+    late = []
     with pytest.raises(TrainingError) as again:
         while True:
-            new_run("parts", **options).train(minutes=2.5, progress=False)
+            progress = (part := new_run("parts", **options)).train(minutes=4.5, progress=False)
+            late.append(progress.late)
+            assert (part.folder / LATE_CHECKPOINT).exists() == progress.late
+            good = read_checkpoint(part.folder / CHECKPOINT)
+            assert good["step"] == progress.good_step
+            assert not CostWindows(**good["costs"]).has_doubled
+    assert any(late)
     assert said.partition(": the")[0] == str(again.value).partition(": the")[0]
+    # The run is back at its last good checkpoint.
+    assert not (part.folder / LATE_CHECKPOINT).exists()
+    assert new_run("parts", **options).step_number == good["step"] < part.step_number
+
+
+def spoil_costs(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Makes the cost of these steps of the run ten times what it is, to the eyes of the guard."""
+    add = CostWindows.add
+    taken = iter(range(1, 1_000_000))
+
+    def spoilt(windows: CostWindows, log_cost: float) -> None:
+        add(windows, log_cost + math.log(10) * (next(taken) in steps))
+
+    monkeypatch.setattr(CostWindows, "add", spoilt)
+
+
+def test_a_call_that_ends_at_a_bad_cost_keeps_the_good_checkpoint_and_the_next_one_goes_on(
+    new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_costs(monkeypatch, *range(12, 16))
+    options = {"steps": 24, "checkpoint_minutes": 0.5}
+    first = new_run(**options)
+    progress = first.train(minutes=13.5, progress=False)
+    assert (progress.step, progress.good_step, progress.late) == (14, 11, True)
+    said = TrainingResult(first.folder, None, progress, (), ()).line
+    assert said.endswith(
+        "goes on; its last steps have twice the cost of the best ones:"
+        f" {first.folder / CHECKPOINT} is of step 11"
+    )
+    assert starting_step(first.folder) == 11
+    second = new_run(**options)
+    assert second.step_number == 14
+    # The cost is back within the window: one checkpoint again.
+    progress = second.train(minutes=8.5, progress=False)
+    assert (progress.step, progress.good_step, progress.late) == (23, 23, False)
+    assert not (second.folder / LATE_CHECKPOINT).exists()
+
+
+def starting_step(folder: Path) -> object:
+    """Of the checkpoint that `--from` and `crossband export` take."""
+    return read_checkpoint(folder / CHECKPOINT)["step"]
+
+
+def test_a_run_that_has_no_good_checkpoint_says_so(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_costs(monkeypatch, *range(11, 40))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 15, lambda: signal.raise_signal(signal.SIGINT))
+        progress = new_run().train(progress=False)
+    assert (progress.step, progress.good_step) == (15, None)
+    folder = new_run().folder
+    assert "there is no good one" in TrainingResult(folder, None, progress, (), ()).line
+    with pytest.raises(TrainingError, match="holds no good checkpoint yet, only one of steps that"):
+        read_checkpoint(folder / CHECKPOINT)
+
+
+@pytest.mark.parametrize(("bad_steps", "diverges"), [(9, False), (10, True)])
+def test_the_last_steps_of_a_run_are_a_window_if_they_tell_enough(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch, bad_steps: int, diverges: bool
+) -> None:
+    steps = 10 + bad_steps
+    spoil_costs(monkeypatch, *range(11, steps + 1))
+    run = new_run(steps=steps)
+    if not diverges:
+        progress = run.train(progress=False)
+        assert (progress.done, progress.late) == (True, False)
+        return
+    with pytest.raises(TrainingError, match="there is no good checkpoint yet: begin again with a"):
+        run.train(progress=False)
+
+
+def test_a_full_disk_at_a_bad_cost_keeps_the_good_checkpoint(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run()
+    for _ in range(11):
+        run.step()
+    run.save()
+    before = (run.folder / CHECKPOINT).read_bytes()
+    run.costs.add(math.log(10) + run.costs.best)
+    assert run.costs.has_doubled
+
+    def full(state: object, file: Any) -> None:
+        system_refuses()
+
+    monkeypatch.setattr(checkpoints.torch, "save", full)
+    with pytest.raises(TrainingError, match="checkpoint not written"):
+        run.save()
+    assert (run.folder / CHECKPOINT).read_bytes() == before
+    assert new_run().step_number == 11
 
 
 def test_windows_count_finite_steps_and_remember_the_best() -> None:

@@ -50,6 +50,8 @@ class DataSet:
     """Whether its authors registered the two pictures of a pair."""
     about: str
     """One line: what is seen, and what limits a comparison on it."""
+    single: tuple[Split, ...] = ()
+    """Splits in which the two cameras' pictures are not meant to be pairs."""
 
     def pairs(self, root: Path, split: Split = "test") -> tuple[PairPath, ...]:
         """The pairs of a split, sorted by name.

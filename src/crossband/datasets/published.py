@@ -8,10 +8,12 @@ each; sources were read in November 2026.
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
 from crossband.datasets.data_set import DataSet, PairPath, Split, match, pictures_by_stem
+from crossband.errors import InputError
 
 
 def list_llvip(root: Path, split: Split) -> tuple[PairPath, ...]:
@@ -94,6 +96,84 @@ def list_flir(root: Path, split: Split) -> tuple[PairPath, ...]:
     return match(pictures_by_stem(folder / "RGB"), pictures_by_stem(folder / "thermal_8_bit"))
 
 
+_FLIR_2_FOLDERS: dict[Split, str] = {
+    "train": "images_{camera}_train",
+    "val": "images_{camera}_val",
+    "test": "video_{camera}_test",
+}
+_FLIR_2_MAP = "rgb_to_thermal_vid_map.json"
+
+
+def list_flir_2(root: Path, split: Split) -> tuple[PairPath, ...]:
+    """FLIR ADAS v2: `{images,video}_{rgb,thermal}_SPLIT/data/NAME.jpg`; only `test` has pairs.
+
+    `rgb_to_thermal_vid_map.json`, in the root or beside it as in the archive, says which of the
+    3,749 test frames belong together; a pair is called after its visible file. The two cameras'
+    `train` and `val` pictures were chosen from films independently of each other and share no name:
+    they are single pictures, useful as such.
+
+    Nothing is registered: the fields of view are 52.8 and 45 degrees wide and the sizes differ, so
+    training leaves the pairs out until they are. JPEG; infrared of 8 bits, of which the archive has
+    16-bit ones in `analyticsData`. The films run at 30 frames a second, so neighbours are near
+    duplicates. Plates and faces are blurred in visible pictures. The readme counts 9,711 infrared
+    and 9,233 visible pictures for train and val, those who unpacked it 10,742 and 10,319 for train.
+    Teledyne FLIR, "Free ADAS Thermal Dataset v2", 2022 (the README of the archive).
+
+    Raises:
+        InputError: the map is no JSON object of file names.
+    """
+    visible, infrared = (
+        pictures_by_stem(root / _FLIR_2_FOLDERS[split].format(camera=camera) / "data")
+        for camera in ("rgb", "thermal")
+    )
+    if split != "test":
+        return match(visible, infrared)
+    partners = {Path(one).stem: Path(other).stem for one, other in _flir_2_map(root).items()}
+    # Under their partners' names, where they have one.
+    of_visible = {infrared: name for name, infrared in partners.items() if name in visible}
+    return match(visible, {of_visible.get(stem, stem): path for stem, path in infrared.items()})
+
+
+def _flir_2_map(root: Path) -> dict[str, str]:
+    """Visible file names and their infrared partners'; empty where there is no map."""
+    for path in (root / _FLIR_2_MAP, root.resolve().parent / _FLIR_2_MAP):
+        if not path.is_file():
+            continue
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error}); unpack it again") from error
+        if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+            raise InputError(f"{path}: is no JSON object of file names; unpack it again")
+        return found
+    return {}
+
+
+_M3SVD_FOLDERS = (("visible_Enhance", "infrared_Enhance"), ("vi", "ir"))
+
+
+def list_m3svd(root: Path, split: Split) -> tuple[PairPath, ...]:
+    """M3SVD: `SPLIT/{visible,infrared}_Enhance/CLIP/FRAME.png`, or `SPLIT/{vi,ir}/CLIP/FRAME.png`.
+
+    220 clips, 153,797 pairs of 640x480 at 30 frames a second, registered; the authors gave out the
+    test split alone at first. "Enhance" are clean frames that they denoised and whose contrast they
+    raised; `infrared_noise` and `visible_Blur`, which they spoilt on purpose, are left alone. Most
+    cameras stand still, so neighbours are near duplicates. The clips are also given out as MPEG-4
+    (`Video/`), which is lossy: about 37 dB against the frames. Visible frames have traces of a
+    block codec (docs/benchmark.md). L. Tang et al., "VideoFusion", CVPR 2026, arXiv 2503.23359;
+    https://github.com/Linfeng-Tang/M3SVD and https://github.com/Linfeng-Tang/VideoFusion (README,
+    `dataset/M3SVD`).
+    """
+    found: list[PairPath] = []
+    for visible, infrared in _M3SVD_FOLDERS:
+        folders = root / split / visible, root / split / infrared
+        clips = {clip.name for folder in folders for clip in folder.glob("*") if clip.is_dir()}
+        for clip in sorted(clips):
+            both = (pictures_by_stem(folder / clip) for folder in folders)
+            found += match(*both, prefix=f"{clip}/")
+    return tuple(found)
+
+
 _FLIR_LISTS: dict[Split, str] = {"train": "align_train.txt", "val": "align_validation.txt"}
 _FLIR_VISIBLE, _FLIR_INFRARED = "_RGB", "_PreviewData"
 
@@ -134,6 +214,19 @@ PUBLISHED: tuple[DataSet, ...] = (
         list_flir,
         False,
         "{train,val,video}/{RGB,thermal_8_bit}; other fields of view; JPEG",
+    ),
+    DataSet(
+        "flir-adas-v2",
+        list_flir_2,
+        False,
+        f"{{images,video}}_{{rgb,thermal}}_*/data; pairs in test only, by {_FLIR_2_MAP}; JPEG",
+        single=("train", "val"),
+    ),
+    DataSet(
+        "m3svd-full",
+        list_m3svd,
+        True,
+        "{train,val,test}/{visible,infrared}_Enhance/CLIP or .../{vi,ir}/CLIP; films; PNG",
     ),
     DataSet(
         "flir-aligned",

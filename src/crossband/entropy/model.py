@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crossband.entropy.arithmetic import INDEX_GAIN, SIGNAL, RealArithmetic
 from crossband.entropy.fixed_point import RealLayer
-from crossband.entropy.prior import HYPER_FACTOR, PASS_COUNT, Pass, Past, Prior
+from crossband.entropy.prior import HYPER_FACTOR, Pass, Past, Prior
 from crossband.entropy.settings import EntropySettings
 from crossband.entropy.tables import OCTAVES_PER_TABLE, SPREAD_LOW, bounded, symbol_bits
 
@@ -263,8 +263,7 @@ class EntropyModel(nn.Module):
             past=past,
         )
         decoded = torch.zeros_like(wanted)
-        for number in range(PASS_COUNT):
-            geometry = self.prior.geometry[number]
+        for number, geometry in enumerate(self.prior.geometry):
             positions = geometry.positions(height, width).to(wanted.device)
             mean, index = self.prior.read(number, features, arithmetic.signal(decoded), arithmetic)
             target = wanted[..., geometry.channels].flatten(1, 2)[:, positions]

@@ -17,7 +17,11 @@ from crossband.errors import TrainingError
 from crossband.training.recipe import Recipe, recipe_from_mapping
 
 CHECKPOINT = "checkpoint.pt"
-"""Its name in the folder of a run."""
+"""The last good one's name in the folder of a run."""
+LATE_CHECKPOINT = "checkpoint.late.pt"
+"""Likewise: what a session left whose last steps had twice the cost of the best ones. The next one
+goes on from it, everything else takes the good one; it is gone when the cost is back, or when the
+run is found to diverge."""
 _KEYS = ("recipe", "step", "codec", "average", "optimizers", "random", "sampler")
 _STUMBLES = (
     *(OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError),
@@ -33,6 +37,11 @@ def read_checkpoint(path: Path, *, device: str = "cpu") -> dict[str, Any]:
         TrainingError: there is none, or the file is damaged.
     """
     if not path.is_file():
+        if path.with_name(LATE_CHECKPOINT).is_file():
+            raise TrainingError(
+                f"{path.parent} holds no good checkpoint yet, only one of steps that have twice the"
+                " cost of the best ones; train on until the cost is back"
+            )
         raise TrainingError(f"{path.parent} holds no checkpoint; give the folder of a run")
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
@@ -50,6 +59,12 @@ def _damaged(path: Path, reason: object) -> str:
         f"{path}: not a checkpoint, or a damaged one ({said});"
         " move it away to begin anew, or put a copy in its place"
     )
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """Where a run goes on; None if it has no checkpoint yet."""
+    kept = (run / LATE_CHECKPOINT, run / CHECKPOINT)
+    return next((path for path in kept if path.exists()), None)
 
 
 def recipe_of(state: dict[str, Any], path: Path) -> Recipe:

@@ -86,8 +86,11 @@ def find_pairs(root: Path, source: str, split: Split, layout: str = "") -> list[
 def _in_layout(base: Path, split: Split, layout: str) -> list[PictureFiles]:
     """Pairs of a published set."""
     try:
-        listed = datasets.find(layout).list_pairs
-        train, val, test = (_files(listed(base, each)) for each in datasets.SPLITS)
+        data_set = datasets.find(layout)
+        train, val, test = (
+            _files(data_set.list_pairs(base, each), paired=each not in data_set.single)
+            for each in datasets.SPLITS
+        )
     except InputError as error:
         raise TrainingError(str(error)) from None
     if split == "test" or (train and val):
@@ -104,9 +107,14 @@ def _split(unsplit: list[PictureFiles], split: Split) -> list[PictureFiles]:
     return {"train": train, "val": val, "test": []}[split]
 
 
-def _files(pairs: tuple[PairPath, ...]) -> list[PictureFiles]:
-    """Pairs, with a word on those that lack a file though its camera has some."""
-    both = any(pair.visible for pair in pairs) and any(pair.infrared for pair in pairs)
+def _files(pairs: tuple[PairPath, ...], *, paired: bool = True) -> list[PictureFiles]:
+    """Pairs, with a word on those that lack a file though its camera has some.
+
+    Args:
+        pairs: of one split.
+        paired: whether they are meant to be pairs at all.
+    """
+    both = paired and any(pair.visible for pair in pairs) and any(pair.infrared for pair in pairs)
     return [
         PictureFiles(
             pair.name,
@@ -338,9 +346,11 @@ class PictureStore:
         )
         if not any(group.share for group in self.groups):
             left_out = "".join(f"; {note}" for note in self.report.notes)
+            left_out += _without_pairs(layouts or {}, split)
+            named = ", ".join(_with_layout(source, layouts or {}) for source in shares)
             raise TrainingError(
                 f"no pair of at least {smallest}x{smallest} pixels and equal sizes in {root}"
-                f" ({', '.join(shares)}); check the folders' names (docs/training.md){left_out}"
+                f" ({named}); check the folders' names (docs/training.md){left_out}"
             )
         self.device = device
         self.pairs = pairs
@@ -364,6 +374,25 @@ def _check_pairing(base: Path, found: list[PictureFiles]) -> None:
             f"{base}: no visible and infrared file have the same name; without a partner are"
             f" {', '.join(names[:_NAMED])}{more}: rename one camera's files after the other's"
         )
+
+
+def _with_layout(source: str, layouts: dict[str, str]) -> str:
+    """A source, and how its files were looked for."""
+    if source not in layouts:
+        return source
+    layout = layouts[source]
+    return f"{source} as {layout}: {datasets.find(layout).about}"
+
+
+def _without_pairs(layouts: dict[str, str], split: Split) -> str:
+    """What to know of sets that have single pictures only."""
+    names = [name for name in layouts.values() if split in datasets.find(name).single]
+    if not names:
+        return ""
+    return (
+        f"; the {split} pictures of {', '.join(names)} have no partners: use them at a share of 0"
+        " beside a source of pairs"
+    )
 
 
 def _orphan(root: Path, files: PictureFiles) -> str:

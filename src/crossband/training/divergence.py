@@ -7,7 +7,8 @@ import math
 from dataclasses import asdict, dataclass
 
 _FIRST_END = 10
-"""The first window is short, so that the start is known before a learning rate can spoil it."""
+"""The first window is short, so that the start is known before a learning rate can spoil it. Fewer
+steps than these tell nothing at a run's end."""
 WINDOW = 100
 """Steps of every other window, of which the first ends at this step."""
 _MOST_GROWTH = 2.0
@@ -45,6 +46,11 @@ class CostWindows:
         """Whether the open window, as far as it is, has twice the cost of the best one."""
         return self.growth > _MOST_GROWTH
 
+    def ends(self, step: int, steps: int) -> bool:
+        """Whether the open window ends with this step of so many; 0: not known yet."""
+        at_the_end = step == steps and self.count >= _FIRST_END
+        return step == _FIRST_END or step % WINDOW == 0 or at_the_end
+
     def close(self) -> None:
         """Begins another window."""
         if self.count:
@@ -54,8 +60,3 @@ class CostWindows:
     def to_state(self) -> dict[str, float]:
         """For the checkpoint; its inverse is `CostWindows(**state)`."""
         return asdict(self)
-
-
-def ends_window(step: int) -> bool:
-    """Whether a window ends with this number of steps."""
-    return step == _FIRST_END or step % WINDOW == 0

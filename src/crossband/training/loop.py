@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,10 +23,17 @@ from crossband.errors import TrainingError
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.training.budget import NO_END, Forecast
-from crossband.training.checkpoint import CHECKPOINT, read_checkpoint, recipe_of, write_checkpoint
+from crossband.training.checkpoint import (
+    CHECKPOINT,
+    LATE_CHECKPOINT,
+    newest_checkpoint,
+    read_checkpoint,
+    recipe_of,
+    write_checkpoint,
+)
 from crossband.training.clips import ClipSampler
 from crossband.training.data import Batch, PictureStore, Sampler
-from crossband.training.divergence import CostWindows, ends_window
+from crossband.training.divergence import CostWindows
 from crossband.training.muon import Muon, is_matrix
 from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
 from crossband.training.processes import Processes
@@ -39,6 +47,8 @@ _MOST_BAD_STEPS = 20
 """Non-finite steps in a row before the run gives up."""
 _STEPS_A_ROW = 50
 """Steps that one row of the log averages."""
+_LONGEST_RISE = 0.1
+"""Of a run's steps: a warm-up that is right for hours would take up all of a minute."""
 _MIDDLE_LAGRANGIAN = 0.02
 
 
@@ -73,6 +83,13 @@ class Progress:
     """Of this session."""
     interrupted: bool
     """By Ctrl-C."""
+    good_step: int | None
+    """Of the checkpoint that weights are taken from; None if all of them were too late."""
+
+    @property
+    def late(self) -> bool:
+        """Whether the last steps have twice the cost of the best ones."""
+        return self.good_step != self.step
 
     @property
     def done(self) -> bool:
@@ -83,6 +100,8 @@ class Progress:
 class Run:
     """A training run in a folder: recipe.json, log.jsonl, checkpoint.pt.
 
+    A checkpoint of steps that have twice the cost of the best ones lies beside the good one.
+
     Args:
         recipe: what to do.
         data: folder of the sources.
@@ -91,6 +110,8 @@ class Run:
         start: weights to begin from (see `starting_codec`), or None for the transform-codec
             start; not looked at when a checkpoint is resumed.
         processes: those that share the run.
+        build: makes the codec of the recipe's settings; experiments make others, which no weight
+            file can say.
 
     Raises:
         TrainingError: data or weights that cannot be used, or a checkpoint of another recipe.
@@ -105,6 +126,7 @@ class Run:
         device: str,
         start: str | Path | None = None,
         processes: Processes | None = None,
+        build: Callable[[CodecSettings], TrainableCodec] = TrainableCodec,
     ) -> None:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
         self.processes = Processes() if processes is None else processes
@@ -115,7 +137,7 @@ class Run:
             )
         state = self._state_to_resume()
         torch.manual_seed(recipe.seed)
-        self.codec = TrainableCodec(recipe.codec).to(device)
+        self.codec = build(recipe.codec).to(device)
         to_channels_last(self.codec)
         self.validation = validation_set(
             data, recipe.validation_sources, frames=recipe.frames, layouts=recipe.layouts
@@ -146,8 +168,7 @@ class Run:
         self.step_number = self.skipped_steps = self._bad_in_row = self._validated_step = 0
         self.seconds = self._validated_seconds = 0.0
         self.costs = CostWindows()
-        self._saved_step: int | None = None
-        self._saved_well = True
+        self._good_step: int | None = None
         if state is None:
             if start is not None:
                 self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
@@ -242,13 +263,19 @@ class Run:
     def save(self) -> None:
         """Writes the checkpoint beside the old one, then replaces it.
 
+        While the cost has doubled the good one stays and the new one has a name of its own.
+
         Raises:
             TrainingError: the system refuses to write; the old one is kept.
         """
+        late = self.costs.has_doubled and not self._done
+        if not late:
+            self._good_step = self.step_number
         if not self.processes.writes:
             return
         state = {
             "recipe": self.recipe.to_json(),
+            "good_step": self._good_step,
             "step": self.step_number,
             "steps": self.steps,
             "start": self.start,
@@ -267,13 +294,14 @@ class Run:
         }
         if self.device == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
-        write_checkpoint(self.folder / CHECKPOINT, state)
-        self._saved_step, self._saved_well = self.step_number, not self.costs.has_doubled
+        write_checkpoint(self.folder / (LATE_CHECKPOINT if late else CHECKPOINT), state)
+        if not late:
+            (self.folder / LATE_CHECKPOINT).unlink(missing_ok=True)
 
     def _state_to_resume(self) -> dict[str, Any] | None:
-        """The checkpoint in the folder, if there is one."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        """The newest checkpoint in the folder, if there is one."""
+        path = newest_checkpoint(self.folder)
+        if path is None:
             return None
         state = read_checkpoint(path, device=self.device)
         if found := differences(recipe_of(state, path), self.recipe):
@@ -289,12 +317,12 @@ class Run:
                 f"{self.folder} holds a run on other pictures than those of {self.data}; name"
                 " another folder with --run, or begin there from its weights with --from"
             )
-        self.step_number = self._saved_step = state["step"]
+        self.step_number = state["step"]
         # Older checkpoints have none of these, nor the data's checksum.
         self.start = state.get("start", self.start)
         self.steps = state.get("steps", self.recipe.steps)
         self.costs = CostWindows(**state.get("costs", {}))
-        self._saved_well = not self.costs.has_doubled
+        self._good_step = state.get("good_step", self.step_number)
         self.skipped_steps = state["skipped_steps"]
         self._bad_in_row = state["bad_in_row"]
         self.seconds = state["seconds"]
@@ -314,7 +342,10 @@ class Run:
     def learning_rate(self, step: int) -> float:
         """Linear rise, constant, then a linear fall to zero at the run's end, if that is known."""
         recipe = self.recipe
-        rise = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+        rising = float(recipe.warmup_steps)
+        if self.steps:
+            rising = min(rising, _LONGEST_RISE * self.steps)
+        rise = min(1.0, (step + 1) / max(rising, 1))
         left = 1 - step / self.steps if self.steps else 1.0
         fall = min(1.0, left / recipe.decay_share) if recipe.decay_share else 1.0
         return recipe.learning_rate * min(rise, max(fall, 0.0))
@@ -398,19 +429,18 @@ class Run:
         return StepResult(mean_loss, rate, quality_db, side / rate, log_cost, finite)
 
     def _check_costs(self) -> None:
-        """Stops a run that diverges; called after each step, decides where a window ends."""
-        if not ends_window(self.step_number):
+        """Stops a run that diverges, after the last step of a window."""
+        if not self.costs.ends(self.step_number, self.steps):
             return
         if self.costs.has_doubled:
-            path = self.folder / CHECKPOINT
-            kept = "there is no checkpoint yet: begin again"
-            if self._saved_step is not None and self._saved_well:
+            kept = "there is no good checkpoint yet: begin again"
+            if self._good_step is not None:
                 kept = (
-                    f"the last good checkpoint is {path}, of step {self._saved_step}:"
-                    " begin another run --from it"
+                    f"the last good checkpoint is {self.folder / CHECKPOINT}, of step"
+                    f" {self._good_step}: begin another run --from it"
                 )
-            elif self._saved_step is not None:
-                kept = f"{path}, of step {self._saved_step}, is no better: begin again"
+            if self.processes.writes:
+                (self.folder / LATE_CHECKPOINT).unlink(missing_ok=True)
             raise TrainingError(
                 f"the cost up to step {self.step_number} is {self.costs.growth:.1f} times that of"
                 f" the best steps before: the training diverges; {kept} with a lower learning rate"
@@ -541,6 +571,7 @@ class Run:
             skipped_steps=self.skipped_steps,
             minutes=(time.monotonic() - started) / 60,
             interrupted=self._stop,
+            good_step=self._good_step,
         )
 
     @property

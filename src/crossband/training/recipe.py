@@ -80,7 +80,7 @@ class Recipe:
     started_share: float = 0.05
     """Learning rate of the layers that start as DCT and Haar, likewise."""
     warmup_steps: int = 200
-    """Linear rise to the peak."""
+    """Linear rise to the peak; at most a tenth of the run's steps."""
     clip_norm: float = 1.0
     """Gradients longer than this are shortened."""
     ema_decay: float = 0.999

@@ -16,7 +16,7 @@ import torch
 from crossband import datasets
 from crossband.errors import TrainingError
 from crossband.training.budget import NO_END
-from crossband.training.checkpoint import CHECKPOINT
+from crossband.training.checkpoint import CHECKPOINT, LATE_CHECKPOINT, newest_checkpoint
 from crossband.training.loop import Progress, Run
 from crossband.training.processes import Processes
 from crossband.training.recipe import read_recipe
@@ -76,7 +76,7 @@ class TrainingRequest:
         recipe = read_recipe(self.recipe or OWN_RECIPE, self._overrides())
         folder = self.run or Path("runs") / recipe.name
         start = self.start or (_OWN_START if self.recipe is None else None)
-        if not recipe.steps and self.minutes is None and not (folder / CHECKPOINT).exists():
+        if not recipe.steps and self.minutes is None and newest_checkpoint(folder) is None:
             raise TrainingError(NO_END)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         processes = Processes.from_environment()
@@ -124,11 +124,26 @@ class TrainingResult:
         left_out = f", {len(self.unreadable)} unreadable files" if self.unreadable else ""
         if done.interrupted:
             return (
-                f"interrupted after {where}{loss}; {self.run / CHECKPOINT} holds it:"
-                " the same command goes on from there"
+                f"interrupted after {where}{loss}; {self._newest} holds it:"
+                f" the same command goes on from there{self._late}"
             )
-        more = "" if done.done else "; the same command goes on"
+        more = "" if done.done else f"; the same command goes on{self._late}"
         return f"{self.run}: {where}{loss}{bad}{left_out}, {done.minutes:.1f} minutes{more}"
+
+    @property
+    def _newest(self) -> Path:
+        return self.run / (LATE_CHECKPOINT if self.progress.late else CHECKPOINT)
+
+    @property
+    def _late(self) -> str:
+        """What to know if the run stopped while its cost had doubled."""
+        if not self.progress.late:
+            return ""
+        good = self.progress.good_step
+        kept = (
+            "there is no good one" if good is None else f"{self.run / CHECKPOINT} is of step {good}"
+        )
+        return f"; its last steps have twice the cost of the best ones: {kept}"
 
     @property
     def last_words(self) -> tuple[str, ...]:
@@ -139,7 +154,7 @@ class TrainingResult:
         """For JSON."""
         return {
             "run": str(self.run),
-            "checkpoint": str(self.run / CHECKPOINT),
+            "checkpoint": str(self._newest),
             "done": self.progress.done,
             **asdict(self.progress),
             "unreadable": list(self.unreadable),

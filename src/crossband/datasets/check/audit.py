@@ -108,7 +108,8 @@ def audit(
         listed = _split_as_training([pair for _, pair in listed])
     facts = []
     for done, (split, pair) in enumerate(listed, 1):
-        facts.append(look_at(pair, split, root=root))
+        single = split in data_set.single
+        facts.append(look_at(pair, split, root=root, single=single))
         report(done, len(listed))
     pairs = tuple(facts)
     return Audit(data_set.name, pairs, find_defects(pairs))

@@ -88,6 +88,8 @@ class PairFacts:
     infrared: FileFacts | None
     offset: Offset | None
     """None where there is nothing to compare: one picture, two sizes, or no edges."""
+    single: bool
+    """Whether the set's authors gave it no partner."""
 
     @property
     def files(self) -> tuple[FileFacts, ...]:
@@ -112,19 +114,20 @@ class PairFacts:
         }
 
 
-def look_at(pair: PairPath, split: Split, *, root: Path) -> PairFacts:
+def look_at(pair: PairPath, split: Split, *, root: Path, single: bool = False) -> PairFacts:
     """Reads the files of a pair, each once; a damaged one is a fact too and raises nothing.
 
     Args:
         pair: where its files are.
         split: what it is meant for.
         root: what the paths in the result are relative to.
+        single: whether it is meant to have one picture.
     """
     visible, seen = _look_at_file(pair.visible, Modality.VISIBLE, root)
     infrared, felt = _look_at_file(pair.infrared, Modality.INFRARED, root)
     comparable = seen is not None and felt is not None and seen.shape == felt.shape
     offset = estimate_offset(seen, felt) if comparable else None  # type: ignore[arg-type]
-    return PairFacts(pair.name, split, visible, infrared, offset)
+    return PairFacts(pair.name, split, visible, infrared, offset, single)
 
 
 def _look_at_file(

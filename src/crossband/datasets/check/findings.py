@@ -54,7 +54,7 @@ def _orphans(pairs: Sequence[PairFacts]) -> list[str]:
     return [
         pair.files[0].path
         for pair in pairs
-        if len(pair.files) == 1 and len(cameras[pair.split]) == 2
+        if len(pair.files) == 1 and len(cameras[pair.split]) == 2 and not pair.single
     ]
 
 
