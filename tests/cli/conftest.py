@@ -25,12 +25,14 @@ import crossband.models
 from crossband import CorruptStream, MissingPicture, Modality, Pair, Raster, TargetUnreachable
 from crossband.bounded import decode_bounded, encode_bounded
 from crossband.cli import main
+from crossband.codec import CodedFrame
 from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
 from crossband.homography import Homography
 from crossband.sources import write
 from crossband.testing import synthetic_pair
 
 WEIGHTS_ID = b"storing."
+SHIPPED = Path(crossband.models.__file__).parent / "weights" / "base.safetensors"
 FILM_WEIGHTS_ID = b"filming."
 
 
@@ -64,7 +66,7 @@ class StoringCodec:
 
     def __init__(self, *, codes_films: bool = False) -> None:
         weights_id = FILM_WEIGHTS_ID if codes_films else WEIGHTS_ID
-        card = SimpleNamespace(name="base", weights_id=weights_id.hex())
+        card = SimpleNamespace(name="base", path=Path("storing"), weights_id=weights_id.hex())
         self.model = SimpleNamespace(codes_films=codes_films, card=card)
 
     def encode(
@@ -126,7 +128,7 @@ class StoringCodec:
                     symbols_crc=zlib.crc32(samples),
                 )
             )
-        return SimpleNamespace(records=tuple(records), shown=self.decode_frame(records))
+        return CodedFrame(tuple(records), self.decode_frame(records))
 
     def encode_to_size(self, pair: Pair, *, size_bytes: int, **options: Any) -> bytes:
         data = self.encode(pair, **options)
@@ -189,6 +191,7 @@ def storing_codec(monkeypatch: pytest.MonkeyPatch) -> StoringCodec:
 @pytest.fixture
 def predicting(storing_codec: StoringCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights of films are shipped too."""
+    monkeypatch.setattr(storing_codec.model.card, "path", SHIPPED)
     codecs = {"base": storing_codec, "base-video": StoringCodec(codes_films=True)}
     ids = {codec.model.card.weights_id: name for name, codec in codecs.items()}
     monkeypatch.setattr(crossband, "load", lambda name="base": codecs[name])
