@@ -31,7 +31,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 STILLS = ("roadscene:test:10", "m3svd:test:5", "msrs:test:5", "llvip:test:6", "tno:test:8")
 CLIPS = ("0111_1803", "0115_1847")
-FILM_CODECS = "crossband,crossband-keys,crossband-alone"
+FILM_CODECS = ("crossband", "crossband-keys", "crossband-alone")
+FILM_QUALITIES = "0,16,32,48"
 INTEGER_PATH = ("roadscene:test:3", "m3svd:test:2", "msrs:test:2")
 PART_FILE = "{part}"
 """Stands in a command for the file that it writes."""
@@ -66,6 +67,9 @@ def parts(data: Path, results: Path) -> tuple[Part, ...]:
     pairs = ("--data", str(data), *_sets(STILLS), "-o", PART_FILE)
     grids = ("--quality", "x265=47,42,37,33,29,25", "--quality", "vvenc=48,42,37,32,27,22")
     films = (*bench, "films", "--name", "m3svd-films", *_clips(data), "-o", PART_FILE)
+    film_grids = [
+        word for name in FILM_CODECS for word in ("--quality", f"{name}={FILM_QUALITIES}")
+    ]
     integers = (*bench, "integer-path", "--data", str(data), *_sets(INTEGER_PATH), "--json")
     return (
         Part(
@@ -85,7 +89,11 @@ def parts(data: Path, results: Path) -> tuple[Part, ...]:
             results / "anchors-films.jsonl",
             keeps_rows=True,
         ),
-        Part("films", (*films, "--codecs", FILM_CODECS), results / "crossband-films.jsonl"),
+        Part(
+            "films",
+            (*films, "--codecs", ",".join(FILM_CODECS), *film_grids, "--untimed"),
+            results / "crossband-films.jsonl",
+        ),
         Part("timing", (*bench, "time", "--json"), results / "timing.json"),
         Part("integer-path", integers, results / "integer-path.json"),
         Part("golden", (python, str(ROOT / "tests" / "bench" / "test_golden_benchmark.py"))),
