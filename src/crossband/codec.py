@@ -17,8 +17,8 @@ from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of
 from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.entropy.prior import Past
+from crossband.entropy.settings import FURTHEST
 from crossband.entropy.vectors import (
-    FURTHEST,
     get_brightness,
     get_vectors,
     put_brightness,

@@ -27,7 +27,7 @@ from crossband.entropy.integer_model import (
     IntegerModel,
     Partner,
 )
-from crossband.entropy.prior import PASS_COUNT, Prior, pass_geometry
+from crossband.entropy.prior import PASS_COUNT, Past, Prior, pass_geometry
 from crossband.entropy.settings import EntropySettings
 from crossband.pair import Modality
 from crossband.training.network import TrainableCodec
@@ -111,7 +111,11 @@ def test_a_frame_comes_back_given_the_frame_before_and_only_given_that(film_mode
     wanted, side = latents(film_model, 5, 6), hyper(film_model, 5, 6)
     past = torch.randint(-3000, 3001, wanted.shape).double()
     streams = set()
-    for before in (past, past.roll(1, 2), torch.zeros_like(past)):
+    for before in (
+        Past(past, past),
+        Past(past.roll(1, 2), past),
+        Past(past, torch.zeros_like(past)),
+    ):
         writer = SymbolWriter(film_model.models)
         sent = film_model.encode(wanted, side, QUALITY, None, writer, past=before)
         stream = writer.finish()

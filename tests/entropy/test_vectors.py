@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from crossband.entropy.coder import SymbolReader, SymbolWriter, TableModels
+from crossband.entropy.settings import FURTHEST
 from crossband.entropy.tables import logistic_tables
 from crossband.entropy.vectors import (
     BRIGHTNESS_LIMIT,
-    FURTHEST,
     HEADER_TABLE,
     get_brightness,
     get_vectors,

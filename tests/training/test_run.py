@@ -502,7 +502,7 @@ def test_an_absurd_learning_rate_is_stopped_and_the_last_good_checkpoint_named(
     new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(divergence, "WINDOW", 20)
-    options = {"learning_rate": 0.1, "warmup_steps": 20, "checkpoint_minutes": 0.0}
+    options = {"learning_rate": 0.05, "warmup_steps": 20, "checkpoint_minutes": 0.0}
     with pytest.raises(TrainingError) as caught:
         new_run("whole", **options).train(progress=False)
     said = str(caught.value)

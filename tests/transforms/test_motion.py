@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crossband.entropy.vectors import FURTHEST
+from crossband.entropy.settings import FURTHEST
 from crossband.transforms.motion import (
     BRIGHTNESS_LIMIT,
     brightened,

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FURTHEST = 1023
+"""Components of motion vectors lie between -FURTHEST and FURTHEST, in quarters of a pixel."""
+
 
 @dataclass(frozen=True, slots=True)
 class EntropySettings:

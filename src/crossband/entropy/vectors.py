@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter, TableModels
+from crossband.entropy.settings import FURTHEST
 from crossband.entropy.tables import TABLE_COUNT
 from crossband.errors import CorruptStream
 
-FURTHEST = 1023
-"""Components lie between -FURTHEST and FURTHEST, in quarters of a pixel."""
 BRIGHTNESS_LIMIT = 63
 """Gains (less 1, in 1/64) and offsets (in 1/256 of the range) lie between these."""
 BRIGHTNESS_TABLE = 10

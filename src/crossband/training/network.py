@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from crossband.entropy.arithmetic import SIGNAL
 from crossband.entropy.model import EntropyModel
 from crossband.entropy.prior import Past
+from crossband.entropy.settings import FURTHEST
 from crossband.entropy.tables import bits_of_integers
-from crossband.entropy.vectors import FURTHEST
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.transforms import PictureTransforms, SynthesisFeatures
