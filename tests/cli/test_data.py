@@ -33,6 +33,7 @@ def test_a_sound_folder_ends_with_0_and_a_table(run: Run, pairs: Path) -> None:
     outcome = run("data", "check", pairs)
     assert (outcome.code, outcome.err) == (0, "")
     assert "train    1 pair\n" in outcome.out
+    assert "paired   by file name without ending\n" in outcome.out
     assert outcome.out.count(" none ") == 8
 
 
@@ -71,6 +72,11 @@ def test_what_cannot_be_looked_at_ends_with_3_and_one_line(run: Run, tmp_path: P
     unknown = run("data", "check", tmp_path, "--set", "nothing")
     assert "no data set is called nothing; allowed are" in unknown.complaint
     assert {none.code, empty.code, unknown.code} == {3}
+
+
+def test_a_list_says_that_it_makes_the_pairs(run: Run, pairs: Path) -> None:
+    (pairs / "pairs.csv").write_text("visible/a.png,infrared/b.png\n")
+    assert "paired   by pairs.csv\n" in run("data", "check", pairs, "--set", "list").out
 
 
 def test_a_name_with_brackets_is_printed_as_it_is(run: Run, pairs: Path) -> None:

@@ -102,6 +102,23 @@ def test_60_steps_lower_the_loss_and_30_and_30_resumed_ones_are_the_same_bit_for
     assert_equal(state(resumed), state(whole))
 
 
+def test_a_step_works_in_bfloat16_and_channels_last_and_keeps_float32_weights(
+    new_run: MakeRun,
+) -> None:
+    run = new_run()
+    seen = []
+
+    def look(layer: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        layout = torch.channels_last
+        seen.append((output.dtype, inputs[0].is_contiguous(memory_format=layout)))
+
+    for analysis in (run.codec.visible.transforms.analysis, run.codec.infrared.transforms.analysis):
+        analysis.before[0].enter.register_forward_hook(look)
+    assert run.step().finite
+    assert seen == [(torch.bfloat16, True)] * 2
+    assert {weight.dtype for weight in run.codec.parameters()} == {torch.float32}
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A clock on which every step takes a minute or `step_s`, and everything else no time."""
@@ -502,7 +519,7 @@ def test_an_absurd_learning_rate_is_stopped_and_the_last_good_checkpoint_named(
     new_run: MakeRun, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(divergence, "WINDOW", 20)
-    options = {"learning_rate": 0.05, "warmup_steps": 20, "checkpoint_minutes": 0.0}
+    options = {"learning_rate": 0.05, "warmup_steps": 20, "checkpoint_minutes": 0.0, "steps": 200}
     with pytest.raises(TrainingError) as caught:
         new_run("whole", **options).train(progress=False)
     said = str(caught.value)

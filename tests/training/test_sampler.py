@@ -141,6 +141,22 @@ def test_sharpening_raises_steps_and_leaves_planes(tmp_path: Path) -> None:
         assert int((crop[0] != plain).sum()) == 2 * SIZE
 
 
+def test_pictures_are_bytes_and_the_host_makes_nothing_as_large_as_a_crop(
+    store: PictureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.visible_bytes.dtype == store.infrared_bytes.dtype == torch.uint8
+    moved = []
+    to_device = Sampler._to_device
+
+    def seen(sampler: Sampler, values: np.ndarray) -> torch.Tensor:
+        moved.append(values.size)
+        return to_device(sampler, values)
+
+    monkeypatch.setattr(Sampler, "_to_device", seen)
+    draw(store, Variation(colour_share=1), count=4)
+    assert moved and max(moved) <= 4 * 6
+
+
 def test_a_seed_decides_every_draw(store: PictureStore) -> None:
     one, same, other = (draw(store, Variation(), seed=seed, count=8) for seed in (1, 1, 2))
     assert torch.equal(one.visible, same.visible) and torch.equal(one.infrared, same.infrared)

@@ -101,6 +101,7 @@ def _print_table(result: Audit, root: Path) -> None:
 def _facts(facts: dict[str, Any]) -> list[str]:
     """What the set is, one line each."""
     lines = [f"files    {facts['files']:,}, {facts['size_bytes']:,} bytes"]
+    lines.append(f"paired   by {facts['paired_by']}")
     for split, counts in facts["splits"].items():
         alone = [
             f"{counts[f'{camera}_only']:,} {camera} alone"

@@ -52,6 +52,8 @@ class DataSet:
     """One line: what is seen, and what limits a comparison on it."""
     single: tuple[Split, ...] = ()
     """Splits in which the two cameras' pictures are not meant to be pairs."""
+    key: str = "file name without ending"
+    """What the two files of a pair have in common, or what names them."""
 
     def pairs(self, root: Path, split: Split = "test") -> tuple[PairPath, ...]:
         """The pairs of a split, sorted by name.

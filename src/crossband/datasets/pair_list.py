@@ -60,4 +60,4 @@ def list_listed(root: Path, split: Split) -> tuple[PairPath, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-LIST = DataSet("list", list_listed, False, f"{LIST_NAME} with two paths a line")
+LIST = DataSet("list", list_listed, False, f"{LIST_NAME} with two paths a line", key=LIST_NAME)

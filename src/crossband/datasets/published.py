@@ -221,6 +221,7 @@ PUBLISHED: tuple[DataSet, ...] = (
         False,
         f"{{images,video}}_{{rgb,thermal}}_*/data; pairs in test only, by {_FLIR_2_MAP}; JPEG",
         single=("train", "val"),
+        key=_FLIR_2_MAP,
     ),
     DataSet(
         "m3svd-full",
@@ -233,6 +234,7 @@ PUBLISHED: tuple[DataSet, ...] = (
         list_flir_aligned,
         True,
         "JPEGImages/NAME_{RGB,PreviewData}, align_{train,validation}.txt; JPEG",
+        key="file name before _RGB and _PreviewData",
     ),
 )
 """Sets that are found in the folders in which their archives put them."""

@@ -461,37 +461,57 @@ class Sampler:
         self.shares = shares / shares.sum()
 
     def draw(self, count: int) -> Batch:
-        """`count` crops of both modalities, the same flips and turns for both."""
+        """`count` crops of both modalities, the same flips and turns for both.
+
+        The host draws a few numbers for each crop; all that is as large as a crop is made on the
+        device.
+        """
         size, random, vary = self.size, self.random, self.variation
-        visible_index = np.empty((count, size, size), np.int64)
-        rows = np.empty((count, size, size))
-        columns = np.empty((count, size, size))
-        places = np.empty((count, 3), np.int64)
-        grid = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"))
-        middle = (size - 1) / 2
+        pictures = np.empty((count, 2, 3), np.int64)  # offset, height and width of both
+        corners = np.empty((count, 2, 2))
+        turns = np.empty((count, 3), np.bool_)  # transposed, flipped down, flipped across
+        scales = np.ones((count, 1, 1))
         for i in range(count):
             visible, infrared, related = self.pick()
-            offset, height, width = self.store.visible_at[visible]
-            top = random.integers(0, height - size + 1)
-            left = random.integers(0, width - size + 1)
-            turned = grid.transpose(0, 2, 1) if random.random() < 0.5 else grid
-            turned = np.stack([size - 1 - g if random.random() < 0.5 else g for g in turned])
-            visible_index[i] = offset + (top + turned[0]) * width + left + turned[1]
-            places[i] = self.store.infrared_at[infrared]
-            if not related:
-                top = random.integers(0, places[i, 1] - size + 1)
-                left = random.integers(0, places[i, 2] - size + 1)
-            shift = np.zeros(2)
+            pictures[i] = self.store.visible_at[visible], self.store.infrared_at[infrared]
+            corners[i, 0] = self._corner(pictures[i, 0])
+            turns[i] = [random.random() < 0.5 for _ in range(3)]
+            corners[i, 1] = corners[i, 0] if related else self._corner(pictures[i, 1])
             if random.random() < vary.shift_share:
-                shift = np.clip(np.round(random.normal(0, 5, 2)), -MAX_SHIFT, MAX_SHIFT)
-            scale = random.uniform(0.9, 1.1) if random.random() < vary.scale_share else 1.0
-            rows[i] = top + shift[0] + middle + (turned[0] - middle) * scale
-            columns[i] = left + shift[1] + middle + (turned[1] - middle) * scale
-        vis = self.store.visible_bytes[self._to_device(visible_index)]
-        ir = self._interpolated(places, rows, columns)
+                shift = np.round(random.normal(0, 5, 2))
+                corners[i, 1] += np.clip(shift, -MAX_SHIFT, MAX_SHIFT)
+            if random.random() < vary.scale_share:
+                scales[i] = random.uniform(0.9, 1.1)
+        places, corner = self._to_device(pictures), self._to_device(corners)[..., None, None]
+        down, across = self._grid(self._to_device(turns)[:, :, None, None])
+        offset, _, width = (places[:, 0, k, None, None] for k in range(3))
+        top, left = corner[:, 0].long().unbind(1)
+        vis = self.store.visible_bytes[offset + (top + down) * width + left + across]
+        middle, scale = (size - 1) / 2, self._to_device(scales)
+        top, left = (corner[:, 1] + middle).unbind(1)
+        rows, columns = top + (down - middle) * scale, left + (across - middle) * scale
+        ir = self._interpolated(places[:, 1], rows, columns)
         return Batch(
             self._processed(vis.permute(0, 3, 1, 2).float() / 255),
             self._jittered(ir / 255)[:, None],
+        )
+
+    def _corner(self, place: npt.NDArray[np.int64]) -> tuple[int, int]:
+        """A crop's first row and column in a picture."""
+        _, height, width = place
+        random, size = self.random, self.size
+        return int(random.integers(0, height - size + 1)), int(random.integers(0, width - size + 1))
+
+    def _grid(self, turns: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and columns in its crop of every sample: (count, size, size) each."""
+        line = torch.arange(self.size, device=self.store.device)
+        rows, columns = torch.meshgrid(line, line, indexing="ij")
+        transposed, down, across = turns.unbind(1)
+        turned = torch.where(transposed, columns, rows), torch.where(transposed, rows, columns)
+        last = self.size - 1
+        return (
+            torch.where(down, last - turned[0], turned[0]),
+            torch.where(across, last - turned[1], turned[1]),
         )
 
     def pick(self) -> tuple[int, int, bool]:
@@ -509,25 +529,18 @@ class Sampler:
             infrared = store.infrared_only[int(random.integers(len(store.infrared_only)))]
         return visible, infrared, False
 
-    def _interpolated(
-        self,
-        places: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.float64],
-        columns: npt.NDArray[np.float64],
-    ) -> Tensor:
+    def _interpolated(self, places: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Infrared samples at real coordinates, bilinear, clamped at the borders."""
         offset, height, width = (places[:, k, None, None] for k in range(3))
-        rows = np.clip(rows, 0, height - 1)
-        columns = np.clip(columns, 0, width - 1)
-        top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
-        below = np.minimum(top + 1, height - 1)
-        right = np.minimum(left + 1, width - 1)
-        down = self._to_device(rows - top).float()
-        across = self._to_device(columns - left).float()
+        rows = torch.minimum(rows.clamp(min=0), height - 1)
+        columns = torch.minimum(columns.clamp(min=0), width - 1)
+        top, left = rows.long(), columns.long()
+        below, right = torch.minimum(top + 1, height - 1), torch.minimum(left + 1, width - 1)
+        down, across = (rows - top).float(), (columns - left).float()
         flat = self.store.infrared_bytes[:, 0]
 
-        def at(row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> Tensor:
-            return flat[self._to_device(offset + row * width + column)].float()
+        def at(row: Tensor, column: Tensor) -> Tensor:
+            return flat[offset + row * width + column].float()
 
         upper = at(top, left) * (1 - across) + at(top, right) * across
         lower = at(below, left) * (1 - across) + at(below, right) * across

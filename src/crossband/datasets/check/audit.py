@@ -23,6 +23,8 @@ class Audit:
     """What the files are and what is wrong with them."""
 
     data_set: str
+    key: str
+    """What makes a pair of two files."""
     pairs: tuple[PairFacts, ...]
     """Pairs and single pictures, by split and name."""
     findings: tuple[Finding, ...]
@@ -35,6 +37,7 @@ class Audit:
         clear = [each for each in offsets if each.score >= CLEAR_SCORE]
         return {
             "data_set": self.data_set,
+            "paired_by": self.key,
             "files": len(files),
             "size_bytes": sum(file.size_bytes for file in files),
             "splits": {
@@ -112,7 +115,7 @@ def audit(
         facts.append(look_at(pair, split, root=root, single=single))
         report(done, len(listed))
     pairs = tuple(facts)
-    return Audit(data_set.name, pairs, find_defects(pairs))
+    return Audit(data_set.name, data_set.key, pairs, find_defects(pairs))
 
 
 def _split_as_training(pairs: Sequence[PairPath]) -> list[tuple[Split, PairPath]]:
