@@ -21,6 +21,7 @@ from safetensors.numpy import load_file
 import crossband
 from crossband import CorruptStream, Modality, Pair, PictureError, Raster
 from crossband.container import unpack
+from crossband.container.picture import pack_registration
 from crossband.entropy import coder
 from crossband.entropy.fixed_point import RealLayer
 from crossband.entropy.prior import Prior
@@ -154,6 +155,17 @@ def test_the_page_looks_where_the_codec_looks(homography, size, partner, to_infr
     exact = np.array(looks.exact)[~outside]
     assert np.allclose(np.stack([found.down, found.right], -1)[~outside], exact)
     assert np.isfinite(found.down).all() and np.isfinite(found.right).all()
+
+
+def test_the_matrices_of_the_page_are_those_of_the_codec_and_of_the_reference(page):
+    displacements = (0, -1, 1, 200, 0, 0, -64, 64)
+    assert ", ".join(map(str, displacements)) in page
+    assert f"`{pack_registration(Homography(displacements)).hex(' ')}`" in page
+    block = re.search(r"```matrix\n(.*?)\n```", page, re.DOTALL)[1]
+    for line, to_infrared in zip(block.splitlines(), (False, True), strict=True):
+        numbers = np.array(line.split(":")[1].split(), np.int64).reshape(3, 3)
+        assert (numbers == Homography(displacements).integers(to_infrared=to_infrared)).all()
+        assert numbers.tolist() == REFERENCE["matrix"](displacements, to_infrared)
 
 
 def test_the_page_decodes_escaped_symbols(codec):
