@@ -9,11 +9,13 @@ and fails where a document differs.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from crossband.bench.rows import Row, read_rows
 from crossband.bench.table import CodecPoints, average, points_markdown, table, table_markdown
@@ -300,6 +302,115 @@ def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:+.1f} %"
 
 
+def misalignment() -> str:
+    """The visible picture given an infrared one that is displaced on purpose."""
+    shown = {
+        "none": "as it is",
+        "shift": "{:g} px",
+        "rotation": "{:g} degrees",
+        "scale": "{:g} times",
+    }
+    rows = [row for row in _misaligned() if row["change"] != "none"]
+    found = {
+        f"{change} {shown[change].format(amount)}": [
+            row for row in rows if (row["change"], row["amount"]) == (change, amount)
+        ]
+        for change, amount in dict.fromkeys((row["change"], row["amount"]) for row in rows)
+    }
+    return _misalignment_table("infrared", found, with_error=True)
+
+
+def misalignment_sets() -> str:
+    """The same on data sets as they are."""
+    rows = [row for row in _misaligned() if row["change"] == "none"]
+    found = {
+        dataset: [row for row in rows if row["dataset"] == dataset]
+        for dataset in dict.fromkeys(row["dataset"] for row in rows)
+    }
+    return _misalignment_table("data set", found, with_error=False)
+
+
+def misalignment_plot() -> str | None:
+    """Gain against shift, with and without registration, as SVG; None if not measured."""
+    from crossband.bench.drawing import draw, standalone
+    from crossband.bench.plots import Axis, Mark, Plot, Series
+
+    rows = [row for row in _misaligned() if row["change"] == "shift"]
+    if not rows:
+        return None
+    shifts = sorted({row["amount"] for row in rows})
+    series = tuple(
+        Series(
+            f"--register {way}",
+            style,
+            tuple(
+                Mark(px, _gain([row for row in rows if row["amount"] == px], way), f"{px:g} px")
+                for px in shifts
+            ),
+        )
+        for style, way in enumerate(("none", "auto"))
+    )
+    plot = Plot(
+        "misalignment",
+        "roadscene",
+        "rate",
+        "The visible picture given an infrared one that is shifted, against alone",
+        Axis("shift, px"),
+        Axis("bytes at equal PSNR", "percent"),
+        series,
+        joined=True,
+    )
+    return standalone(draw(plot))
+
+
+def _misaligned() -> list[dict[str, Any]]:
+    path = RESULTS / "misalignment.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _misalignment_table(
+    head: str, found: dict[str, list[dict[str, Any]]], *, with_error: bool
+) -> str:
+    if not found:
+        return NOT_MEASURED
+    titles = [head, "pairs", "bytes, plain", "bytes, auto", "equal PSNR, plain", "equal PSNR, auto"]
+    titles += ["found", *(["off by"] if with_error else [])]
+    made = f"| {' | '.join(titles)} |\n" + _RULE * len(titles) + "|\n"
+    for name, rows in found.items():
+        ways = {way: [row for row in rows if row["register"] == way] for way in ("none", "auto")}
+        images = {row["image"]: row for row in ways["auto"]}
+        cells = [name, str(len(images))]
+        for way in ways.values():
+            ratio = sum(row["given_bytes"] for row in way) / sum(row["alone_bytes"] for row in way)
+            cells.append(f"{ratio - 1:+.2%}".replace("%", " %"))
+        cells += [f"{_gain(rows, way):+.2f} %" for way in ways]
+        cells.append(str(sum(row["registered"] for row in images.values())))
+        if with_error:
+            errors = [row["error_px"] for row in images.values() if row["error_px"] is not None]
+            cells.append(f"{sum(errors) / len(errors):.1f} px" if errors else "")
+        made += f"| {' | '.join(cells)} |\n"
+    return made
+
+
+def _gain(rows: Sequence[dict[str, Any]], way: str) -> float:
+    """Mean gain in bytes at equal PSNR, along the line through a picture's points alone."""
+    gains = []
+    for image in dict.fromkeys(row["image"] for row in rows):
+        points = sorted(
+            (row for row in rows if (row["image"], row["register"]) == (image, way)),
+            key=lambda row: row["quality"],
+        )
+        low, high = points[0], points[-1]
+        slope = math.log(high["alone_bytes"] / low["alone_bytes"])
+        slope /= high["alone_db"] - low["alone_db"]
+        for row in points:
+            there = math.log(row["alone_bytes"]) + slope * (row["given_db"] - row["alone_db"])
+            gains.append(100 * (row["given_bytes"] / math.exp(there) - 1))
+    return sum(gains) / len(gains)
+
+
 def ablation_alignment() -> str:
     """What each use of the partner gains, against none of them."""
     found = _ablation("ablation-alignment.jsonl")
@@ -351,10 +462,13 @@ MAKERS: dict[str, Callable[[], str]] = {
         *(films, films_own, films_points),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
+        *(misalignment, misalignment_sets),
         *(ablation_alignment, ablation_start, ablation_start_points),
         *(learning_curve, training_speed, experiments),
     )
 }
+PICTURES: dict[str, Callable[[], str | None]] = {"misalignment.svg": misalignment_plot}
+"""Plots beside the pages; drawn anew with them, and not checked: their bytes are matplotlib's."""
 
 
 def filled(text: str) -> str:
@@ -375,6 +489,10 @@ def main() -> int:
         else:
             document.write_text(new, encoding="utf-8")
             print(f"{document.name}: filled")
+    if "--check" not in sys.argv[1:]:
+        for name, maker in PICTURES.items():
+            if (drawn := maker()) is not None:
+                (ROOT / "docs" / name).write_text(drawn, encoding="utf-8")
     return int(bool(differing) and "--check" in sys.argv[1:])
 
 

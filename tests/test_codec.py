@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from crossband.errors import (
     StreamError,
     TargetUnreachable,
 )
+from crossband.homography import Homography
 from crossband.pair import Metadata, Modality, Pair, Raster
 from crossband.prepare import geometry, prepare
 from crossband.testing import synthetic_pair
@@ -267,6 +269,124 @@ def test_asking_for_a_picture_that_is_not_there_is_refused(tiny_codec, scene):
     data = tiny_codec.encode(Pair(infrared=scene.infrared))
     with pytest.raises(MissingPicture, match="no visible picture; it holds infrared"):
         tiny_codec.decode(data, only=Modality.VISIBLE)
+
+
+# --- registration -----------------------------------------------------------------------------
+
+
+TURNED = Homography((900, -400, 300, 500, -700, 100, 600, -900))
+"""A part of either picture is outside of the other."""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("visible", "infrared"),
+    [((96, 128), (96, 128)), ((90, 145), (50, 30)), ((33, 17), (64, 120)), ((1, 1), (40, 2))],
+    ids=str,
+)
+def test_a_registered_pair_decodes_to_what_the_encoder_shows(tiny_codec, order, visible, infrared):
+    pair = synthetic_pair(visible=visible, infrared=infrared, infrared_bit_depth=12)
+    data = tiny_codec.encode(pair, order=order, effort=1, registration=TURNED)
+    assert [each.registration for each in unpack(data).records] == [None, TURNED]
+    shown = tiny_codec.encode_frame(pair, order=order, effort=1, registration=TURNED).shown
+    own = Pair(**{modality.value: each.raster for modality, each in shown.items()})
+    assert tiny_codec.decode(data).equals(own)
+    first = ORDERS.index(order)
+    alone = tiny_codec.decode(data, only=(Modality.INFRARED, Modality.VISIBLE)[first])
+    assert same_shape(alone, Pair(**{m.value: own.get(m) for m in Modality if alone.get(m)}))
+
+
+def test_a_registration_changes_nothing_of_the_first_picture(tiny_codec, scene):
+    with_, without = (
+        unpack(tiny_codec.encode(scene, effort=1, registration=each)).records[0]
+        for each in (TURNED, None)
+    )
+    assert with_ == without
+
+
+def test_pictures_that_fill_each_other_are_coded_as_by_plain_scaling(tiny_codec):
+    pair = synthetic_pair(visible=(64, 96), infrared=(64, 96))
+    plain, registered = (
+        unpack(tiny_codec.encode(pair, effort=1, registration=each)).records[1]
+        for each in (None, Homography((0,) * 8))
+    )
+    assert registered.symbols_crc == plain.symbols_crc
+    assert registered.stream == plain.stream
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_partner_that_sees_nothing_of_the_picture_costs_as_much_as_none(tiny_codec, order):
+    pair = synthetic_pair(visible=(64, 96), infrared=(64, 96))
+    beside = Homography((8000, 0) * 4)  # two widths to the right
+    records = unpack(tiny_codec.encode(pair, order=order, effort=1, registration=beside)).records
+    alone = unpack(
+        tiny_codec.encode(Pair(**{records[1].modality.value: pair.get(records[1].modality)}))
+    )
+    coefficients_bytes = 100
+    assert len(records[1].stream) <= len(alone.records[0].stream) + coefficients_bytes
+    decoded = tiny_codec.decode(pack(alone)).get(records[1].modality)
+    whole = tiny_codec.decode(
+        tiny_codec.encode(pair, order=order, effort=1, registration=beside)
+    ).get(records[1].modality)
+    assert whole.samples.tolist() == decoded.samples.tolist()
+
+
+@pytest.mark.parametrize("order", [*ORDERS, "auto"])
+def test_from_effort_4_the_smallest_of_registered_plain_and_alone_is_kept(tiny_codec, scene, order):
+    both = tiny_codec.encode(scene, order=order, effort=4, registration=TURNED)
+    assert len(both) <= len(tiny_codec.encode(scene, order=order, effort=4))
+    assert len(both) <= len(tiny_codec.encode(scene, order=order, effort=1, registration=TURNED))
+
+
+def test_a_registration_brings_back_what_a_shift_takes(base_codec):
+    """With the shipped weights, of a scene whose cameras are apart by an eighth of the width."""
+    apart = synthetic_pair(visible=(192, 256), infrared=(192, 256), shift=(0.0, 0.125))
+    moved = Homography((-512, 0) * 4)
+    plain, registered = (
+        unpack(base_codec.encode(apart, effort=1, registration=each)).records[1].coded_bytes
+        for each in (None, moved)
+    )
+    assert registered < plain
+
+
+def test_a_registration_beside_a_bounded_picture_is_refused(tiny_codec, scene):
+    with pytest.raises(PictureError, match="coded alone; leave the registration out"):
+        tiny_codec.encode(scene, max_error=2, registration=TURNED)
+
+
+def test_sizes_are_kept_with_a_registration(tiny_codec, scene):
+    data = tiny_codec.encode_to_size(scene, size_bytes=3000, registration=TURNED)
+    assert len(data) <= 3000
+    assert tiny_codec.encode_and_show(scene, registration=TURNED).pair.equals(
+        tiny_codec.decode(tiny_codec.encode(scene, registration=TURNED))
+    )
+
+
+@pytest.mark.parametrize(
+    "displacements",
+    [
+        (8191, 8191) * 4,
+        (-8192, -8192) * 4,
+        (8191, 0, -8192, 0, -8192, 0, 8191, 0),
+        (0, 0, -4095, 0, -4095, 0, 0, 0),  # a line of one unit
+        (0, 0, -4095, 0, -4095, -4095, 0, -4095),
+        (-8192, -8192, 8191, -8192, 8191, 8191, -8192, 8191),
+        (0, 0, -4000, 2040, -4000, -2040, 0, 0),  # nearly a triangle
+    ],
+)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_hostile_registration_decodes_or_is_refused(tiny_codec, small, displacements, order):
+    """Whatever a file may say within the format: no crash, no hang, no number that is none."""
+    records = unpack(tiny_codec.encode(small, order=order, quality=30, effort=1)).records
+    hostile = replace(records[1], registration=Homography(displacements))
+    weights_id = bytes.fromhex(tiny_codec.model.card.weights_id)
+    data = pack(PairFile(weights_id, (records[0], hostile)))
+    with contextlib.suppress(CorruptStream):  # a picture of a few positions may not tell
+        assert same_shape(tiny_codec.decode(data), small)
+    honest = tiny_codec.encode(
+        small, order=order, quality=30, effort=1, registration=Homography(displacements)
+    )
+    assert same_shape(tiny_codec.decode(honest), small)
 
 
 # --- sizes ------------------------------------------------------------------------------------

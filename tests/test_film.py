@@ -14,6 +14,9 @@ import crossband
 from crossband import Camera, Clip, CorruptStream, Film, MissingPicture, Modality, Pair, Writer
 from crossband.codec import Codec
 from crossband.errors import OutputError, PictureError, SourceError
+from crossband.homography import Homography
+from crossband.pair import Raster
+from crossband.registration import Estimate
 from crossband.testing import synthetic_pair
 
 
@@ -61,6 +64,27 @@ def test_a_frame_is_what_coding_its_pair_alone_gives(film, scene, tiny_codec):
         assert film[number].equals(decoded(tiny_codec, scene[number]))
     assert film[-1].equals(film[3])
     assert film[2].visible is None
+
+
+def test_a_registration_is_looked_for_until_found_and_then_kept(tiny_codec, monkeypatch):
+    found = Homography((-300, 0) * 4)
+    looked: list[Estimate] = []
+
+    def estimate(visible: Raster, infrared: Raster) -> Estimate:
+        homography = found if len(looked) == 1 else None
+        looked.append(Estimate(homography, 0.1, 0.3, 9.0, "" if homography else "no edges"))
+        return looked[-1]
+
+    monkeypatch.setattr("crossband.registration.estimate", estimate)
+    file = io.BytesIO()
+    with Writer(file, codec=tiny_codec, effort=1, keyframe=2, registration="auto") as writer:
+        for number in range(6):
+            writer.write(pair(number))
+    with crossband.open(file, codec=tiny_codec) as film:
+        frames = [stored.frame for stored in film.stored()]
+        assert [each.pictures[1].registration for each in frames] == [None, None, *[found] * 4]
+        assert len(looked) == 2
+        assert film[5].visible is not None
 
 
 def test_films_are_sliced_and_walked_through(film, scene, tiny_codec):

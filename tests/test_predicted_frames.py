@@ -16,6 +16,7 @@ from crossband.codec import Codec
 from crossband.container import Damage, FilmReader, StoredFrame
 from crossband.errors import MissingWeights, PictureError
 from crossband.frame_codec import FrameCodec
+from crossband.homography import Homography
 from crossband.testing import synthetic_pair
 
 FRAMES = 9
@@ -59,6 +60,27 @@ def records(coded: bytes) -> list[StoredFrame]:
     found = list(FilmReader(io.BytesIO(coded)))
     assert not any(isinstance(each, Damage) for each in found)
     return found
+
+
+@pytest.mark.parametrize("order", ["infrared-first", "visible-first"])
+def test_registered_frames_come_back_as_the_encoder_shows_them(
+    scene, tiny_codec, tiny_predictor, order
+):
+    registration = Homography((300, -200, 100, 400, -500, 0, 200, -300))
+    encoder = FrameCodec(tiny_codec, tiny_predictor, keyframe=KEYFRAME)
+    decoder = FrameCodec(tiny_codec, tiny_predictor, keyframe=KEYFRAME)
+    kinds = set()
+    for pair in scene:
+        pictures, predicted = encoder.encode(
+            pair, quality=60, order=order, effort=1, registration=registration
+        )
+        shown = Pair(**{m.value: each.raster for m, each in encoder._past.items() if pair.get(m)})
+        decoded = decoder.decode(pictures, predicted=predicted)
+        assert decoded is not None and decoded.equals(shown)
+        for each in pictures:
+            assert each.registration == (registration if each.conditional else None)
+        kinds.add((predicted, pictures[-1].conditional))
+    assert kinds >= {(False, True), (True, True)}
 
 
 def same(one: Pair, other: Pair) -> bool:

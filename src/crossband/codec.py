@@ -184,6 +184,10 @@ class Codec:
             PictureError: an option outside its range, or a bound without an infrared picture.
         """
         if max_error is not None:
+            if registration is not None:
+                raise PictureError(
+                    "with max_error the visible picture is coded alone; leave the registration out"
+                )
             return pack(self._bounded(pair, quality, effort, max_error))
         files = self._candidates(pair, quality_index(quality), order, effort, registration)
         return min((pack(file) for file in files), key=len)

@@ -115,6 +115,18 @@ def bounded(
     )
 
 
+REGISTERED = 0x06
+
+
+def registered(
+    *displacements: int, first: bytes = VISIBLE[:1], rest: bytes = CRC + STREAM
+) -> bytes:
+    """A file of two pictures, the second with this registration."""
+    folded = b"".join(varint(2 * d if d >= 0 else -2 * d - 1) for d in displacements)
+    payload = first + VISIBLE[1:2] + folded + rest
+    return file(record(PICTURE, INFRARED), record(REGISTERED | LAST, payload))
+
+
 ATTACKS = (
     # Other files, and files changed on their way.
     Attack("empty", b"", "NotCrossband", "empty"),
@@ -401,6 +413,56 @@ ATTACKS = (
     Attack(
         "bounded-and-conditional",
         file(record(BOUNDED, bounded()), record(PICTURE | LAST, VISIBLE)),
+        "CorruptStream",
+        "must be first",
+    ),
+    # Pictures with a registration: right and down of four corners, in 1/4096 of the visible sides.
+    Attack("registered-huge", registered((1 << 62) - 1, *[0] * 7), "CorruptStream", "units of"),
+    Attack("registered-2-63", registered(1 << 62, *[0] * 7), "CorruptStream", "9 bytes"),
+    Attack("registered-beyond", registered(*[0] * 7, 8192), "CorruptStream", "by 8192 units"),
+    Attack(
+        "registered-beyond-left", registered(-8193, *[0] * 7), "CorruptStream", "by -8193 units"
+    ),
+    Attack(
+        "registered-to-a-line",
+        registered(0, 0, -4096, 0, -4096, 0, 0, 0),
+        "CorruptStream",
+        "singular",
+    ),
+    Attack(
+        "registered-to-a-point",
+        registered(0, 0, -4096, 0, -4096, -4096, 0, -4096),
+        "CorruptStream",
+        "singular",
+    ),
+    Attack(
+        "registered-crossed", registered(4096, 0, -4096, 0, *[0] * 4), "CorruptStream", "singular"
+    ),
+    Attack("registered-cut", registered(0, 0, 0, rest=b""), "CorruptStream", "the registration"),
+    Attack(
+        "registered-cut-in-crc", registered(*[0] * 8, rest=b"\x11"), "CorruptStream", "checksum"
+    ),
+    Attack(
+        "registered-overlong",
+        registered(*[0] * 7, rest=b"\x80\x00" + CRC + STREAM),
+        "CorruptStream",
+        "shortest form",
+    ),
+    Attack(
+        "registered-not-conditional",
+        registered(*[0] * 8, first=OTHER[:1]),
+        "CorruptStream",
+        "is not conditional",
+    ),
+    Attack(
+        "registered-first",
+        file(record(REGISTERED | LAST, b"\xe0\x97" + u16(48, 64) + bytes(8) + CRC + STREAM)),
+        "CorruptStream",
+        "first picture is conditional",
+    ),
+    Attack(
+        "registered-after-bounded",
+        file(record(BOUNDED, bounded()), record(REGISTERED | LAST, VISIBLE[:2] + bytes(8) + CRC)),
         "CorruptStream",
         "must be first",
     ),

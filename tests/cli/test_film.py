@@ -119,6 +119,22 @@ def test_one_camera_makes_a_film_too(run: Run, folders: tuple[Path, Path]) -> No
     film.close()
 
 
+def test_a_registration_is_in_every_frame_of_two_pictures(run: Run, tmp_path: Path) -> None:
+    write_folders(tmp_path, silent=(1,))
+    (tmp_path / "rig.json").write_text('{"homography": [[1, 0, 2], [0, 1, 0], [0, 0, 1]]}')
+    outcome = run("encode", "visible", "infrared", "-o", "scene.xb", "--register", "rig.json")
+    assert "  register  4 frames by a homography" in outcome.out
+    table = run("info", "scene.xb").out.splitlines()[-5:]
+    assert [line.endswith("given infrared, registered") for line in table] == [
+        *(True, False, True, True, True)
+    ]
+    with crossband.open("scene.xb") as film:
+        frames = [stored.frame for stored in film.stored()]
+    assert len({each.pictures[-1].registration for each in frames}) == 2  # and None
+    outcome = run("encode", "--infrared-only", "infrared", "-o", "a.xb", "--register", "auto")
+    assert "--register is for two films" in outcome.complaint
+
+
 def test_frames_are_decoded_by_number(run: Run, coded_film: Path) -> None:
     assert run("decode", coded_film, "-o", ".", "--frames", "1:3").code == 0
     assert sorted(one.name for one in Path("scene.visible").iterdir()) == [

@@ -37,6 +37,7 @@ from crossband.container.film import (
 from crossband.container.framing import LAST, pack_header, pack_record
 from crossband.container.pair_file import PIXELS_PER_BYTE
 from crossband.errors import CorruptStream, CrossbandError, PictureError, StreamError
+from crossband.homography import Homography
 from crossband.pair import Camera, Modality
 
 
@@ -297,6 +298,26 @@ def test_a_film_that_starts_with_a_predicted_frame_is_refused_there(film_header,
     assert "it is predicted, but there is none before it" in damages[0].message
 
 
+def test_a_frame_of_one_picture_has_no_registration(film_header, film_frames):
+    payload = bytearray(pack_frame(film_frames[1], film_header))
+    shape = len(pack_varint(film_frames[1].timestamp_us))
+    payload[shape] |= 0x08
+    with pytest.raises(CorruptStream, match="shape byte 0x0a, which stands for nothing"):
+        unpack_frame(PREDICTED_FRAME, memoryview(payload), film_header)
+
+
+def test_a_frame_with_a_singular_registration_is_refused(film_header, film_frames):
+    pictures = film_frames[0].pictures
+    moved = replace(pictures[1], registration=Homography((0,) * 8))
+    payload = pack_frame(replace(film_frames[0], pictures=(pictures[0], moved)), film_header)
+    zeros = bytes(8) + moved.symbols_crc.to_bytes(4, "little")
+    onto_the_left_edge = bytes.fromhex("00 00 ff3f 00 ff3f 00 00 00") + zeros[8:]
+    assert payload.count(zeros) == 1
+    payload = payload.replace(zeros, onto_the_left_edge)
+    with pytest.raises(CorruptStream, match="the frame record is damaged: the homography is sing"):
+        unpack_frame(KEY_FRAME, memoryview(payload), film_header)
+
+
 def test_the_index_tells_predicted_frames(film_header, many):
     entries = read_index(io.BytesIO(film(film_header, many)), film_header)
     assert [each.predicted for each in entries] == [each.predicted for each in many]
@@ -359,6 +380,9 @@ def films(draw: st.DrawFn) -> tuple[FilmHeader, list[FrameRecord]]:
                     symbols_crc=draw(st.integers(0, 2**32 - 1)),
                 )
             )
+        if pictures[-1].conditional and draw(st.booleans()):
+            moved = Homography(draw(st.tuples(*[st.integers(-1000, 1000)] * 8)))
+            pictures[-1] = replace(pictures[-1], registration=moved)
         predicted = bool(frames and predictor_id) and draw(st.booleans())
         earliest = max(-1000 * timestamp_us, -MAX_OFFSET_NS)
         offsets = [draw(st.integers(earliest, MAX_OFFSET_NS)) for _ in pictures]

@@ -16,6 +16,7 @@ from crossband.container.fields import VARINT_MAX
 from crossband.container.framing import record_bytes
 from crossband.container.pair_file import PIXELS_PER_BYTE
 from crossband.errors import PictureError
+from crossband.homography import Homography
 from crossband.pair import Modality
 
 SIDES = st.one_of(st.integers(1, 2000), st.sampled_from([1, 255, 256, 65_534, 65_535]))
@@ -27,6 +28,7 @@ def pictures(
     draw: st.DrawFn, modality: Modality, conditional: bool, size: tuple[int, int] | None
 ) -> PictureRecord:
     """Any picture record of a modality."""
+    moved = st.tuples(*[st.integers(-1000, 1000)] * 8).map(Homography)
     infrared = modality is Modality.INFRARED
     sample_bytes = draw(st.integers(1, 2)) if infrared else 1
     bit_depth = draw(st.integers(1, 8 * sample_bytes))
@@ -47,6 +49,7 @@ def pictures(
         conditional=conditional,
         stream=draw(STREAMS),
         symbols_crc=draw(st.integers(0, 0xFFFF_FFFF)),
+        registration=draw(st.none() | moved) if conditional else None,
     )
 
 
@@ -109,6 +112,29 @@ def test_the_bytes_of_version_1_are_what_they_were(infrared, visible):
     }
     for data, expected in golden.items():
         assert data.hex() == expected
+
+
+def test_a_registration_takes_8_to_16_bytes_of_the_record_and_nothing_elsewhere(infrared, visible):
+    plain = len(pack(PairFile(b"12345678", (infrared, visible))))
+    for displacements, size_bytes in (
+        ((0,) * 8, 8),
+        ((63, -64) * 4, 8),
+        ((64, 0) * 4, 12),
+        ((8191, -8192) * 4, 16),
+    ):
+        moved = replace(visible, registration=Homography(displacements))
+        file = PairFile(b"12345678", (infrared, moved))
+        assert len(pack(file)) == file.size_bytes == plain + size_bytes
+        assert moved.coded_bytes == len(visible.stream) + size_bytes
+        assert unpack(pack(file)) == file
+
+
+def test_the_bytes_of_a_registered_picture_are_what_they_were(infrared, visible):
+    moved = replace(visible, registration=Homography((0, -1, 1, 200, 0, 0, -64, 64)))
+    second = pack(PairFile(b"12345678", (infrared, moved)))[41:]
+    assert second.hex(" ") == (
+        "86 17 a0 e7 00 01 02 90 03 00 00 7f 80 01 88 77 66 55 56 49 53 49 42 4c 45 de c3 99 1a"
+    )
 
 
 def test_a_picture_is_found_by_its_modality(example, infrared, visible):

@@ -19,11 +19,14 @@ from crossband.registration.search import Candidate, Search
 from crossband.registration.views import Map, magnification, shrunk, shrunk_to, view, warped
 
 CLEAR = 6.0
-"""Clearness from which an estimate is believed."""
+"""Clearness from which an estimate is believed. Of 23 pairs of other scenes' pictures two came
+above, by likenesses of at most 0.14; of 23 pairs of one scene, all but one, by at least 0.22."""
+LIKE = 0.15
+"""Likeness from which it is."""
 LEAST_SIDE_PX = 48
 """Smaller pictures have too few edges to be told from chance."""
-_LEAST_GAIN = 0.01
-"""In likeness, over plain scaling."""
+_LEAST_MOVE_PX = 4.0
+"""Half a position of the features at 1/8: what moves less gains nothing."""
 _ALIKE = 0.05
 """Maps whose corners are nearer than this share of the sides climb to the same place."""
 _STARTS = 2
@@ -75,15 +78,20 @@ def estimate(visible: Raster, infrared: Raster) -> Estimate:
     def refused(reason: str) -> Estimate:
         return Estimate(None, before, after, clearness, reason)
 
-    if clearness < CLEAR:
+    if clearness < CLEAR or after < LIKE:
         return refused(
             f"the edges of both pictures agree nowhere clearly: {clearness:.1f} standard deviations"
-            f" at best, {CLEAR:g} are needed"
+            f" and a likeness of {after:.2f} at best, {CLEAR:g} and {LIKE:g} are needed"
         )
-    if after < before + _LEAST_GAIN:
+    if after <= before:
         return refused(
-            f"the pictures lie on each other as they are: the likeness of their edges is"
-            f" {before:.2f}, and {after:.2f} at best"
+            f"no homography is better than plain scaling: the likeness of edges is {before:.2f} by"
+            f" that, {after:.2f} at best"
+        )
+    if (move_px := _move_px(found, seen)) < _LEAST_MOVE_PX:
+        return refused(
+            f"the pictures lie on each other as they are, to {move_px:.1f} px; less than"
+            f" {_LEAST_MOVE_PX:g} gain nothing"
         )
     sizes = [Size(*each.samples.shape[:2]) for each in (infrared, visible)]
     try:
@@ -117,6 +125,15 @@ def _apart(first: Map, second: Map) -> float:
     corners = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]])
     a, b = first @ corners, second @ corners
     return float(np.hypot(*(a[:2] / a[2] - b[:2] / b[2])).mean())
+
+
+def _move_px(where: Map, visible: Tensor) -> float:
+    """Mean distance from plain scaling over the visible picture, in its pixels."""
+    down, right = np.mgrid[0:1:9j, 0:1:9j]
+    points = np.stack([right, down, np.ones_like(right)]).reshape(3, -1)
+    seen = np.linalg.inv(where) @ points
+    away = seen[:2] / seen[2] - points[:2]
+    return float(np.hypot(away[0] * visible.shape[1], away[1] * visible.shape[0]).mean())
 
 
 def _likeness(visible: Tensor, infrared: Tensor, where: Map) -> float:

@@ -51,11 +51,14 @@ def read_homography(path: str | os.PathLike[str], *, infrared: Size, visible: Si
     """
     file = Path(path)
     try:
-        if file.stat().st_size > _LARGEST_BYTES:
-            raise SourceError(f"{file}: is larger than {_LARGEST_BYTES:,} bytes; give {_WANTED}")
-        found = json.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            data = opened.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise SourceError(f"{file}: cannot be read ({error.strerror or error})") from error
+    if len(data) > _LARGEST_BYTES:
+        raise SourceError(f"{file}: is larger than {_LARGEST_BYTES:,} bytes; give {_WANTED}")
+    try:
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{file}: is no JSON; give {_WANTED}") from error
     if not isinstance(found, dict) or set(found) not in ({"homography"}, _CALIBRATION):

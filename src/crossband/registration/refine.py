@@ -27,6 +27,9 @@ _LEAST_GAIN = 2e-4
 _LEAST_OVERLAP = 0.6
 """Of that at the start: a map must not climb by leaving the picture."""
 _DAMPING = 1e-4
+_LONGEST_STEP = 0.25
+"""Of any entry: the change of a map then has an inverse."""
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def _climbed(
             while length > 0.05:
                 change = np.eye(3) + np.tensordot(length * step, moves, 1)
                 at = np.linalg.inv(middle) @ np.linalg.inv(change) @ middle @ best.where
-                tried = look(at / at[2, 2])
+                tried = look(at / np.abs(at).max())
                 if tried.likeness > best.likeness and float(tried.inside.sum()) > least:
                     break
                 tried, length = best, length / 2
@@ -101,10 +104,10 @@ def _step(wanted: Tensor, look: _Look, moves: Map, aspect: float) -> Map:
     slopes = torch.stack(columns, 1)
     seen, target = look.edges[:, inside].flatten(), wanted[:, inside].flatten()
     square = (slopes.T @ slopes).double()
-    square += _DAMPING * square.trace() / len(square) * torch.eye(len(square))
+    square += (_DAMPING * square.trace() / len(square) + _TINY) * torch.eye(len(square))
     by_seen, by_target = (slopes.T @ seen).double(), (slopes.T @ target).double()
     to_seen, to_target = torch.linalg.solve(square, torch.stack([by_seen, by_target], 1)).T
     below = float(target @ seen) - float(by_target @ to_seen)
     scale = (float(seen @ seen) - float(by_seen @ to_seen)) / below if below > 0 else 1.0
     step: Map = (scale * to_target - to_seen).numpy()
-    return step
+    return step * min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _TINY))

@@ -59,10 +59,9 @@ def warped(infrared: Tensor, where: Map, size: torch.Size) -> Warped:
     """The infrared picture laid on a visible view of that size."""
     height, width = size
     down, right = np.mgrid[0.5:height, 0.5:width]
-    seen = np.linalg.inv(where) @ np.stack(
-        [right / width, down / height, np.ones_like(right)]
-    ).reshape(3, -1)
-    front = seen[2] * np.sign(np.linalg.inv(where)[2] @ [0.5, 0.5, 1]) > 0
+    points = np.stack([right / width, down / height, np.ones_like(right)]).reshape(3, -1)
+    seen = np.linalg.inv(where) @ points
+    front = seen[2] * (where[2] @ [0.5, 0.5, 1]) > 0
     shares = np.where(front, seen[:2] / np.where(seen[2] == 0, 1, seen[2]), -9.0)
     sides = np.array(infrared.shape[::-1])[:, None]
     inside = ((shares * sides > _MARGIN_PX) & ((1 - shares) * sides > _MARGIN_PX)).all(0)
