@@ -265,6 +265,11 @@ def row_of(experiment: Experiment, run: Run, points: list[Point]) -> dict[str, A
 def carry_out(options: argparse.Namespace, base: Recipe) -> bool:
     """Trains and measures until all is done or the minutes are over; whether all is done."""
     known = {row["name"]: row for row in _read(options.output)}
+    if REFERENCE in known and known[REFERENCE]["steps"] != options.steps:
+        raise CrossbandError(
+            f"{options.output}: its reference has {known[REFERENCE]['steps']} steps, not"
+            f" {options.steps}; name another file"
+        )
     ends = None if options.minutes is None else time.monotonic() + 60 * options.minutes
     pairs = None
     for experiment in EXPERIMENTS:
@@ -294,13 +299,7 @@ def carry_out(options: argparse.Namespace, base: Recipe) -> bool:
             pairs = validation_set(options.data, VALIDATION).pairs
         points = measure(run.average, pairs, run.device, qualities=QUALITIES)
         row = row_of(experiment, run, points)
-        reference = known.get(REFERENCE, row)
-        if reference["steps"] != options.steps:
-            raise CrossbandError(
-                f"{options.output}: its reference has {reference['steps']} steps, not"
-                f" {options.steps}; name another file"
-            )
-        row["bd_percent"] = against(row["points"], reference["points"])
+        row["bd_percent"] = against(row["points"], known.get(REFERENCE, row)["points"])
         known[experiment.name] = row
         with options.output.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

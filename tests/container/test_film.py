@@ -301,8 +301,8 @@ def test_a_film_that_starts_with_a_predicted_frame_is_refused_there(film_header,
 def test_a_frame_of_one_picture_has_no_registration(film_header, film_frames):
     payload = bytearray(pack_frame(film_frames[1], film_header))
     shape = len(pack_varint(film_frames[1].timestamp_us))
-    payload[shape] |= 0x08
-    with pytest.raises(CorruptStream, match="shape byte 0x0a, which stands for nothing"):
+    payload[shape] |= 0x10
+    with pytest.raises(CorruptStream, match="shape byte 0x12, which stands for nothing"):
         unpack_frame(PREDICTED_FRAME, memoryview(payload), film_header)
 
 
