@@ -245,6 +245,7 @@ def training_speed() -> str:
         f" {found['batch']} crops of {found['crop']}x{found['crop']}.\n\n"
         "| | a step | of the machine | roof |\n" + _RULE * 4 + "|\n"
         f"| seconds | {found['seconds_per_step']:.3f} | | |\n"
+        f"{_compiled(found)}"
         f"| arithmetic | {' and '.join(_gflop(found['step_flop']))} |"
         f" {found['share_of_matmul_roof']:.1%} | products of"
         f" {roof['bfloat16_flop_per_s'] / 1e9:.0f} and {roof['float32_flop_per_s'] / 1e9:.0f}"
@@ -258,6 +259,14 @@ def training_speed() -> str:
         f"| `{row['operation']}` | {row['calls']:,} | {row['share']:.1%} |\n"
         for row in found["profile"]
     )
+
+
+def _compiled(found: dict[str, Any]) -> str:
+    if "compiled" not in found:
+        return ""
+    known = found["compiled"]
+    said = known.get("error") or f"{known['seconds_per_step']:.3f}"
+    return f"| seconds, gated blocks by `torch.compile` | {said} | | |\n"
 
 
 def _gflop(kinds: dict[str, int]) -> list[str]:

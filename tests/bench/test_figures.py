@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,9 @@ def test_what_was_not_measured_is_said_so(figures: ModuleType) -> None:
         figures.ablation_alignment,
         figures.ablation_start,
         figures.ablation_start_points,
+        figures.learning_curve,
+        figures.training_speed,
+        figures.experiments,
     ):
         assert maker() == figures.NOT_MEASURED
 
@@ -119,3 +123,56 @@ def test_a_set_that_lacks_the_reference_is_left_out(
     save(figures.RESULTS / "ablation-alignment.jsonl", rows)
     assert "yard" not in figures.ablation_alignment()
     assert "| street | 2 | both | +0.0 % |" in figures.ablation_alignment()
+
+
+def test_a_learning_curve_is_a_row_a_validation(figures: ModuleType) -> None:
+    row = {"recipe": "first", "steps": 12_000, "hours": 1.61}
+    row |= {"bd_percent": {"street visible": 4.54, "street infrared": None}}
+    row |= {"mean_percent": 4.54, "percent_an_hour": -10.81}
+    written = json.dumps({"validations": [row]})
+    (figures.RESULTS / "learning-curve.json").write_text(written)
+    head, _, line = figures.learning_curve().splitlines()
+    assert head == (
+        "| recipe | steps | hours | street visible | street infrared | mean | an hour |"
+    )
+    assert line == "| first | 12,000 | 1.61 | +4.5 % | n/a | +4.5 % | -10.8 % |"
+
+
+def test_speed_says_what_machine_it_was(figures: ModuleType) -> None:
+    found = {
+        **{"device": "Some CPU", "threads": 1, "clock": "process time", "shared_machine": True},
+        **{"recipe": "second", "batch": 8, "crop": 128, "seconds_per_step": 0.5},
+        **{"step_flop": {"bfloat16": 40_000_000_000, "float32": 4_000_000_000}},
+        **{"step_bytes": 3_000_000_000, "share_of_matmul_roof": 0.25, "share_of_memory_roof": 0.2},
+        "roof": {
+            **{"bfloat16_flop_per_s": 2e11, "float32_flop_per_s": 1e11},
+            "memory_bytes_per_s": 2e10,
+        },
+        "profile": [{"operation": "aten::mm", "calls": 1_200, "share": 0.5}],
+    }
+    (figures.RESULTS / "training-speed.json").write_text(json.dumps(found))
+    lines = figures.training_speed().splitlines()
+    assert lines[0].startswith("Some CPU, shared with other work; 1 thread, process time; `second`")
+    assert lines[5] == (
+        "| arithmetic | 40.0 GFLOP in bfloat16 and 4.0 GFLOP in float32 | 25.0% | products of"
+        " 200 and 100 GFLOP/s |"
+    )
+    assert lines[-1] == "| `aten::mm` | 1,200 | 50.0% |"
+    for compiled, said in (({"seconds_per_step": 0.4}, "0.400"), ({"error": "none"}, "none")):
+        (figures.RESULTS / "training-speed.json").write_text(
+            json.dumps(found | {"compiled": compiled})
+        )
+        assert f"by `torch.compile` | {said} | | |\n" in figures.training_speed()
+
+
+def test_an_experiment_is_a_mean_over_the_sources_and_none_where_one_is_missing(
+    figures: ModuleType,
+) -> None:
+    bd = {"a joint visible": -2.0, "b joint visible": -4.0}
+    bd |= {"a joint infrared": 1.0, "b joint infrared": None, "a alone visible": 0.0}
+    row = {"question": "passes", "name": "2-passes", "steps": 400, "seconds_per_step": 0.35}
+    row |= {"kflop_per_pixel": 87.5, "weights": 8_030_496, "bd_percent": bd}
+    (figures.RESULTS / "experiments.jsonl").write_text(json.dumps(row) + "\n")
+    assert figures.experiments().splitlines()[2] == (
+        "| passes | 2-passes | 400 | 0.35 | 87.5 | 8.03 M | -3.0 % | n/a | +0.0 % |"
+    )
