@@ -19,6 +19,8 @@ from crossband.entropy.integer_model import ONE, CodedLatents, Partner
 from crossband.entropy.prior import Past
 from crossband.entropy.settings import FURTHEST
 from crossband.entropy.vectors import (
+    Reference,
+    References,
     get_brightness,
     get_vectors,
     put_brightness,
@@ -36,10 +38,9 @@ from crossband.transforms.motion import (
     brightness,
     difference,
     moved,
-    search,
     summed,
-    vector_price,
 )
+from crossband.transforms.motion_search import search, vector_price
 
 Order = Literal["infrared-first", "visible-first", "auto"]
 _ORDERS = {
@@ -125,6 +126,8 @@ class _Prediction:
     """Of its brightness: gain and offset."""
     vectors: Integers
     """As in `Shown`."""
+    reference: Reference
+    """What they are coded from."""
     picture: Tensor
     """What it showed, brightened and moved by them: the difference from it is coded."""
 
@@ -409,9 +412,9 @@ class Codec:
             if before is not None:
                 shape = widened(shape, before.geometry)
             picture = prepare(raster, modality, shape)
-            predicted = None
+            motion = None
             if before is not None:
-                predicted = _predicted(picture, before, modality, shape, index, first)
+                motion = _Motion(picture, before, modality, shape, index, first)
             given = [(first, registration)]
             if first is not None and conditional is not None:
                 given = [(first, registration) if conditional else (None, None)]
@@ -420,7 +423,7 @@ class Codec:
                 if registration is not None:
                     given.append((first, None))
             tried = [
-                self._encode_picture(picture, modality, shape, index, *each, predicted)
+                self._encode_picture(picture, modality, shape, index, *each, motion)
                 for each in given
             ]
             found.append(min(tried, key=lambda each: each.record.coded_bytes))
@@ -436,15 +439,19 @@ class Codec:
         index: int,
         first: Shown | None,
         registration: Homography | None,
-        predicted: _Prediction | None,
+        motion: _Motion | None,
     ) -> _CodedPicture:
         part = self.model.get(modality)
         quality = torch.tensor([index])
         writer = SymbolWriter(part.entropy.models)
-        if predicted is not None:
-            reference = _reference(first, *predicted.vectors.shape[:2])
+        predicted = None
+        if motion is not None:
+            predicted = motion.prediction(first)
             put_brightness(predicted.change, writer)
-            put_vectors(predicted.vectors, reference, writer, part.entropy.models)
+            references = _references(predicted.before, first, shape)
+            put_vectors(
+                predicted.vectors, predicted.reference, references, writer, part.entropy.models
+            )
             picture = difference(picture, predicted.picture)
         features = part.transforms.analysis.features(picture, quality)
         context = None
@@ -496,15 +503,15 @@ class Codec:
             first = None
         predicted = None
         if before is not None:
-            rows, columns = shape.latent_height, shape.latent_width
-            reference = _reference(first, rows, columns)
             change = get_brightness(reader)
-            vectors = get_vectors(rows, columns, reference, reader)
+            references = _references(before, first, shape)
+            vectors, reference = get_vectors(
+                shape.latent_height, shape.latent_width, references, reader
+            )
             shown = prepare(before.raster, record.modality, shape)
             shown = brightened(shown, torch.from_numpy(change)[None])
-            predicted = _Prediction(
-                before, change, vectors, moved(shown, torch.from_numpy(vectors)[None])
-            )
+            expected = moved(shown, torch.from_numpy(vectors)[None])
+            predicted = _Prediction(before, change, vectors, reference, expected)
         context = None
         if record.conditional:
             assert first is not None  # the container refuses such a file
@@ -554,34 +561,55 @@ class Codec:
         )
 
 
-def _predicted(
-    picture: Tensor,
-    before: Shown,
-    modality: Modality,
-    shape: Geometry,
-    index: int,
-    first: Shown | None,
-) -> _Prediction:
-    """The encoder's choice of brightness and vectors."""
-    shown = prepare(before.raster, modality, shape)
-    change = brightness(picture, shown)
-    shown = brightened(shown, change)
-    reference = _reference(first, shape.latent_height, shape.latent_width)
-    near = None if reference is None else torch.from_numpy(reference)[None].float()
-    vectors = search(picture, shown, vector_price(torch.tensor([index])), FURTHEST, near)
-    return _Prediction(
-        before,
-        change[0].numpy().astype(np.int32),
-        vectors[0].numpy().astype(np.int32),
-        moved(shown, vectors),
-    )
+class _Motion:
+    """The encoder's choice of brightness and vectors, searched for once a picture."""
+
+    def __init__(
+        self,
+        picture: Tensor,
+        before: Shown,
+        modality: Modality,
+        shape: Geometry,
+        index: int,
+        first: Shown | None,
+    ) -> None:
+        shown = prepare(before.raster, modality, shape)
+        self._before, self._change = before, brightness(picture, shown)
+        self._shown = brightened(shown, self._change)
+        references = _references(before, first, shape)
+        fields = search(
+            picture,
+            self._shown,
+            vector_price(torch.tensor([index])),
+            FURTHEST,
+            [torch.from_numpy(each)[None].float() for each in references.values()],
+        )
+        self._fields = dict(zip((Reference.NONE, *references), fields, strict=True))
+
+    def prediction(self, first: Shown | None) -> _Prediction:
+        """With the cheapest vectors; without the partner's, if there is none."""
+        reference = min(
+            (each for each in self._fields if first is not None or each != Reference.PARTNER),
+            key=lambda each: float(self._fields[each].cost),
+        )
+        vectors = self._fields[reference].vectors
+        return _Prediction(
+            self._before,
+            self._change[0].numpy().astype(np.int32),
+            vectors[0].numpy().astype(np.int32),
+            reference,
+            moved(self._shown, vectors),
+        )
 
 
-def _reference(first: Shown | None, rows: int, columns: int) -> Integers | None:
-    """The partner's vectors on this picture's grid."""
-    if first is None or first.vectors is None:
-        return None
-    return resampled(first.vectors, rows, columns)
+def _references(before: Shown, first: Shown | None, shape: Geometry) -> References:
+    """The vectors that this picture's may differ little from."""
+    found = {}
+    if before.vectors is not None:
+        found[Reference.LAST] = before.vectors
+    if first is not None and first.vectors is not None:
+        found[Reference.PARTNER] = resampled(first.vectors, shape.latent_height, shape.latent_width)
+    return found
 
 
 def _seen(

@@ -401,8 +401,8 @@ def decode_record(
     if past is not None:
         brightness = reader.batch(np.array([10, 10]))
         assert np.abs(brightness).max() <= 63
-        reference = before.vectors if record.conditional else None
-        vectors = read_vectors(reader, reference, rows, columns)
+        beside = before.vectors if record.conditional else None
+        vectors = read_vectors(reader, past.vectors, beside, rows, columns)
     coefficients = None
     if record.conditional:
         coefficients = reader.batch(prior["coefficient_index"])
@@ -472,27 +472,53 @@ def decode_record(
     return Symbols(decoded, signal, key, vectors, coefficients, checksum, count, reader.escapes)
 
 
-def read_vectors(reader: SymbolReader, reference: Grid | None, rows: int, columns: int) -> Grid:
+def read_vectors(
+    reader: SymbolReader, last: Grid | None, partner: Grid | None, rows: int, columns: int
+) -> Grid:
     """§14.6."""
-    n = int(reader.batch(np.array([40]))[0]) + 32
-    assert 0 <= n < 64
-    kinds = reader.batch(np.full((rows, columns), n)).flatten().tolist()
-    differ = [{0: (0, 0), 1: (0, 1), -1: (1, 0), 2: (1, 1)}[kind] for kind in kinds]
-    n = int(reader.batch(np.array([40]))[0]) + 32
-    assert 0 <= n < 64
-    values = iter(reader.batch(np.full(sum(map(sum, differ)), n)).tolist())
-    d = np.zeros((rows, columns + 2, 2), np.int64)  # one more column on each side
-    for y in range(rows):
-        for x in range(1, columns + 1):
-            for c, differs in enumerate(differ[y * columns + x - 1]):
-                e = d[y, x - 1, c]
-                if y:
-                    e = np.median([e, d[y - 1, x, c], d[y - 1, x + 1, c]])
-                d[y, x, c] = e + (next(values) if differs else 0)
-    vectors = d[:, 1:-1]
-    if reference is not None:
-        size = np.array(reference.shape[:2])
-        moved = resample(reference, rows, columns) * np.array([rows, columns]) // size
+
+    def numbered(usual: int) -> int:
+        n = int(reader.batch(np.array([28]))[0]) + usual
+        assert 0 <= n < 64
+        return n
+
+    def three(count: int) -> list[int]:
+        symbols = reader.batch(np.full(count, 20)).tolist()
+        assert set(symbols) <= {-1, 0, 1}
+        return symbols
+
+    (r,) = three(1)
+    tables: dict[int, int] = {}
+    kinds = np.zeros((rows + 1, columns + 2), np.int64)  # one row above, one column on each side
+    for y in range(1, rows + 1):
+        unlike = (kinds[y - 1] != 0).astype(int)
+        contexts = [min(sum(unlike[x : x + 3]), 2) for x in range(columns)]
+        for context in sorted(set(contexts)):
+            if context not in tables:
+                tables[context] = numbered((9, 16, 20)[context])
+        kinds[y, 1:-1] = reader.batch(np.array([tables[context] for context in contexts]))
+    assert set(kinds.flatten().tolist()) <= {-1, 0, 1}
+    copies = iter(three(int((kinds == 1).sum())))
+    own = int((kinds == -1).sum())
+    values = iter(reader.batch(np.full(2 * own, numbered(36))).tolist() if own else [])
+
+    d = np.zeros((rows + 1, columns + 2, 2), np.int64)
+    for y, x in itertools.product(range(1, rows + 1), range(1, columns + 1)):
+        near = [d[y, x - 1], d[y - 1, x], d[y - 1, x + 1]]
+        if kinds[y, x] == 1:
+            d[y, x] = near[next(copies)]
+            continue
+        d[y, x] = near[0] if y == 1 else np.median(near, 0)
+        if kinds[y, x] == -1:
+            d[y, x] += [next(values), next(values)]
+    vectors = d[1:, 1:-1]
+    if r == 1:
+        assert last is not None
+        vectors = vectors + last
+    if r == -1:
+        assert partner is not None
+        size = np.array(partner.shape[:2])
+        moved = resample(partner, rows, columns) * np.array([rows, columns]) // size
         vectors = vectors + np.clip(moved, -1023, 1023)
     assert np.abs(vectors).max() <= 1023
     return vectors

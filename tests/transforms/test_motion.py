@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The laws of motion vectors: how pictures are moved by them, and what the search finds."""
+"""The laws of motion vectors: how pictures are moved by them, and which the encoder chooses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from crossband.transforms.motion import (
     brightened,
     brightness,
     difference,
-    expected,
     moved,
-    search,
     summed,
-    vector_price,
 )
+from crossband.transforms.motion_search import field_bits, search, vector_price
 
 HEIGHT, WIDTH = 64, 96
 
@@ -39,6 +37,11 @@ def view(scene: Tensor, down: int, across: int) -> Tensor:
 
 def price(quality: int = 40) -> Tensor:
     return vector_price(torch.tensor([quality]))
+
+
+def found(current: Tensor, past: Tensor, quality: int = 40) -> Tensor:
+    """The vectors of one picture, coded from no reference."""
+    return search(current, past, price(quality), FURTHEST)[0].vectors
 
 
 def test_no_motion_changes_nothing(scene: Tensor) -> None:
@@ -65,7 +68,7 @@ def test_the_border_goes_on(scene: Tensor) -> None:
 @pytest.mark.parametrize(("down", "across"), [(0, 0), (1, -2), (9, 13), (-24, 20)])
 def test_the_search_finds_a_pan(scene: Tensor, down: int, across: int) -> None:
     past, current = view(scene, 0, 0), view(scene, down, across)
-    vectors = search(current, past, price(), FURTHEST)
+    vectors = found(current, past)
     inside = vectors[0, 2:-2, 2:-2] if abs(down) > 16 else vectors[0, 1:-1, 1:-1]
     assert torch.equal(inside, torch.tensor([4.0 * down, 4.0 * across]).expand_as(inside))
 
@@ -73,41 +76,73 @@ def test_the_search_finds_a_pan(scene: Tensor, down: int, across: int) -> None:
 def test_the_search_finds_quarter_pixels(scene: Tensor) -> None:
     wanted = torch.tensor([5.0, -7.0]).expand(1, HEIGHT // 16, WIDTH // 16, 2)
     current = moved(view(scene, 0, 0), wanted)
-    found = search(current, view(scene, 0, 0), price(63), FURTHEST)
-    assert (found - wanted).abs()[0, 1:-1, 1:-1].max() <= 1
+    vectors = found(current, view(scene, 0, 0), 63)
+    assert (vectors - wanted).abs()[0, 1:-1, 1:-1].max() <= 1
 
 
 def test_two_objects_get_vectors_of_their_own(scene: Tensor) -> None:
     past = view(scene, 0, 0)
     current = torch.cat([view(scene, 2, 0)[..., :48], view(scene, 0, -6)[..., 48:]], -1)
-    found = search(current, past, price(), FURTHEST)[0, 1:-1]
-    assert torch.equal(found[:, 1], torch.tensor([8.0, 0.0]).expand(2, 2))
-    assert torch.equal(found[:, 4], torch.tensor([0.0, -24.0]).expand(2, 2))
+    vectors = found(current, past)[0, 1:-1]
+    assert torch.equal(vectors[:, 1], torch.tensor([8.0, 0.0]).expand(2, 2))
+    assert torch.equal(vectors[:, 4], torch.tensor([0.0, -24.0]).expand(2, 2))
 
 
 def test_noise_moves_by_little() -> None:
     generator = torch.Generator().manual_seed(1)
     past, current = 0.5 + 0.02 * torch.randn(2, 1, 1, HEIGHT, WIDTH, generator=generator)
     # Between pixels noise is weaker, so some motion is found, but none far away.
-    assert search(current, past, price(5), FURTHEST).abs().max() <= 8
+    assert found(current, past, 5).abs().max() <= 8
 
 
 def test_each_picture_of_a_batch_is_searched_by_itself(scene: Tensor) -> None:
     past = view(scene, 0, 0).repeat(2, 1, 1, 1)
     current = torch.cat([view(scene, 4, 4), view(scene, -3, 8)])
-    both = search(current, past, price().repeat(2), FURTHEST)
+    last = torch.full((2, HEIGHT // 16, WIDTH // 16, 2), 16.0)
+    both = search(current, past, price().repeat(2), FURTHEST, [last])
     for number in range(2):
         one = slice(number, number + 1)
-        assert torch.equal(both[one], search(current[one], past[one], price(), FURTHEST))
+        fields = search(current[one], past[one], price(), FURTHEST, [last[one]])
+        for together, alone in zip(both, fields, strict=True):
+            assert torch.equal(together.vectors[one], alone.vectors)
+            assert torch.allclose(together.cost[one], alone.cost)
 
 
-def test_what_is_expected_is_the_median_of_three_neighbours() -> None:
-    field = torch.zeros(1, 2, 3, 2)
-    field[0, 0, :, 0] = torch.tensor([1.0, 5.0, 9.0])
-    field[0, 1, :, 0] = torch.tensor([4.0, 7.0, 2.0])
-    # Row 0: the left one. Row 1: left, above and above right, zero where there is none.
-    wanted = torch.tensor([[0.0, 1.0, 5.0], [1.0, 5.0, 7.0]])
-    assert torch.equal(expected(field)[0, ..., 0], wanted)
+def test_a_pan_that_goes_on_is_cheapest_from_the_frame_before(scene: Tensor) -> None:
+    past, current = view(scene, 0, 0), view(scene, 4, -8)
+    pan = torch.tensor([16.0, -32.0]).expand(1, HEIGHT // 16, WIDTH // 16, 2)
+    plain, referred = search(current, past, price(), FURTHEST, [pan])
+    assert referred.cost < plain.cost
+    assert referred.bits == 0
+    assert torch.equal(referred.vectors, pan)
+    cheaper = plain.or_cheaper(referred)
+    assert torch.equal(cheaper.vectors, pan)
+    assert cheaper.cost == referred.cost
+
+
+def test_a_reference_that_misleads_is_left(scene: Tensor) -> None:
+    past = view(scene, 0, 0)
+    wrong = torch.full((1, HEIGHT // 16, WIDTH // 16, 2), 40.0)
+    plain, referred = search(past, past, price(), FURTHEST, [wrong])
+    assert plain.cost < referred.cost
+    assert not plain.vectors.any()
+
+
+def test_vectors_stay_within_their_limit(scene: Tensor) -> None:
+    current, past = view(scene, -24, 20), view(scene, 0, 0)
+    assert search(current, past, price(), 9)[0].vectors.abs().max() <= 9
+
+
+def test_what_a_vector_takes_depends_on_its_neighbours() -> None:
+    field = torch.zeros(2, 3, 2)
+    field[0, 0] = field[0, 1] = torch.tensor([8.0, 4.0])
+    bits = field_bits(field)
+    # One of its own, the left one goes on, back to zero: the one above. Below: as most neighbours.
+    own, expected, copied = bits[0].tolist()
+    assert own > copied > expected == 0
+    # Left 0, above 8, above right 8: the median is another one than the left one that it is.
+    assert bits[1].tolist() == [copied, 0, 0]
+    assert torch.equal(field_bits(torch.stack([field, field])), torch.stack([bits, bits]))
 
 
 def test_a_difference_is_undone(scene: Tensor) -> None:

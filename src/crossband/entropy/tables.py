@@ -103,14 +103,6 @@ def symbol_bits(residual: Tensor, table_index: Tensor) -> Tensor:
     return bits + (possible - bits).detach()
 
 
-def bits_of_integers(values: Tensor) -> Tensor:
-    """About what integers (batch, ...) take in the table of their mean size: (batch,)."""
-    flat = values.flatten(1)
-    spread = 1.308 * flat.abs().mean(1, keepdim=True).clamp(min=1e-3)
-    index = torch.log2(spread / SPREAD_LOW) / OCTAVES_PER_TABLE
-    return symbol_bits(flat, index).sum(1)
-
-
 class _Bounded(torch.autograd.Function):
     """`clamp` whose gradient also passes where it leads back inside."""
 

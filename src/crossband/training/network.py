@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,6 @@ from crossband.entropy.arithmetic import SIGNAL
 from crossband.entropy.model import EntropyModel
 from crossband.entropy.prior import Past
 from crossband.entropy.settings import FURTHEST
-from crossband.entropy.tables import bits_of_integers
 from crossband.models.settings import CodecSettings
 from crossband.pair import Modality
 from crossband.transforms import PictureTransforms, SynthesisFeatures
@@ -20,12 +19,10 @@ from crossband.transforms.motion import (
     brightened,
     brightness,
     difference,
-    expected,
     moved,
-    search,
     summed,
-    vector_price,
 )
+from crossband.transforms.motion_search import Field, search, vector_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +82,8 @@ class TrainablePicture(nn.Module):
         if past is not None:
             shown = past.picture.clamp(0, 1)
             shown = brightened(shown, brightness(picture, shown.detach()))
-            reference = None if partner is None else partner.vectors
-            if reference is not None and present is not None:
-                reference = reference * present[:, None, None, None]
-            price = vector_price(quality_index)
-            vectors = search(picture, shown.detach(), price, FURTHEST, reference)
-            away = vectors if reference is None else vectors - reference
-            vector_bits = bits_of_integers(away - expected(away))
+            field = _motion(picture, shown.detach(), quality_index, past, partner, present)
+            vectors, vector_bits = field.vectors, field.bits
             predicted = moved(shown, vectors)
             before = transforms.analysis.look(predicted)
             picture = difference(picture, predicted)
@@ -132,6 +124,26 @@ class TrainablePicture(nn.Module):
             vectors=vectors,
             vector_bits=vector_bits,
         )
+
+
+def _motion(
+    picture: Tensor,
+    shown: Tensor,
+    quality_index: Tensor,
+    past: CodedPicture,
+    partner: CodedPicture | None,
+    present: Tensor | None,
+) -> Field:
+    """The cheapest vectors of each picture of a batch."""
+    references = [] if past.vectors is None else [past.vectors]
+    if partner is not None and partner.vectors is not None:
+        references.append(partner.vectors)
+    found, *others = search(picture, shown, vector_price(quality_index), FURTHEST, references)
+    for field, reference in zip(others, references, strict=True):
+        if present is not None and reference is not past.vectors:
+            field = replace(field, cost=torch.where(present > 0, field.cost, torch.inf))
+        found = found.or_cheaper(field)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
