@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -43,6 +44,9 @@ CHANGED = "roadscene:test:4"
 """The pairs that are displaced on purpose."""
 AS_THEY_ARE = (
     "roadscene:test:4",
+    "roadscene_hr:test:2",
+    "llvip:test:2",
+    "tno:test:4",
     "roadscene_unaligned:test:4",
     "cvc_lwir:test:4",
     "visir_match:test:2",
@@ -180,6 +184,16 @@ def rows(codec: Codec, pair: Pair, change: Change) -> Iterator[dict[str, object]
             }
 
 
+def infrared(path: Path) -> Raster:
+    """A stored infrared picture; renderings in colour, as some of visir_match are, as luminance."""
+    with Image.open(path) as picture:
+        if picture.mode in ("RGB", "RGBA"):
+            return Raster(np.asarray(picture.convert("L")))
+    read = read_pair(None, path).pair.infrared
+    assert read is not None
+    return read
+
+
 def main() -> None:
     """Adds the rows that are not there yet."""
     parser = argparse.ArgumentParser(
@@ -204,7 +218,8 @@ def main() -> None:
         key = (weights_id, task.dataset, task.path.name, change.kind, change.amount)
         if key in there:
             continue
-        pair = read_pair(task.path.visible, task.path.infrared).pair.without_metadata()
+        pair = Pair(read_pair(task.path.visible, None).pair.visible, infrared(task.path.infrared))
+        pair = pair.without_metadata()
         with given.output.open("a", encoding="utf-8") as file:
             for row in rows(codec, pair, change):
                 about = {"weights_id": weights_id, "dataset": task.dataset, "image": task.path.name}

@@ -44,15 +44,24 @@ class TableModels:
         """What the symbols would take."""
         if not len(symbols):
             return 0.0
-        total = 0.0
-        for index, group in _grouped(indices):
-            radius = int(self.radius[index])
-            places = _places(symbols[group], radius)
-            excess = np.abs(symbols[group][places > 2 * radius]) - radius
-            # An escape's sign, length and bits but the first, which is always 1.
-            escapes = 1 + _LENGTH_BITS + np.frexp(excess)[1] - 1
-            total += float(self._bits[index][places].sum() + escapes.sum())
-        return total
+        groups = _grouped(indices)
+        return sum(float(self._each(symbols[group], index).sum()) for index, group in groups)
+
+    def cheapest(self, symbols: Integers) -> int:
+        """The one table with which all symbols would take least."""
+        values, counts = np.unique(symbols, return_counts=True)
+        return int(np.argmin([self._each(values, i) @ counts for i in range(len(self.models))]))
+
+    def _each(self, symbols: Integers, index: int) -> npt.NDArray[np.float64]:
+        """What each symbol takes in one table."""
+        radius = int(self.radius[index])
+        places = _places(symbols, radius)
+        bits: npt.NDArray[np.float64] = self._bits[index][places]
+        escaped = places > 2 * radius
+        # An escape's sign, length and bits but the first, which is always 1.
+        excess = np.abs(symbols[escaped]) - radius
+        bits[escaped] += 1 + _LENGTH_BITS + np.frexp(excess)[1] - 1
+        return bits
 
 
 def _grouped(indices: Integers) -> list[tuple[int, npt.NDArray[np.intp]]]:

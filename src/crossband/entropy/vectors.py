@@ -156,8 +156,7 @@ def _put(symbols: Integers, table: int, writer: SymbolWriter) -> None:
 
 def _put_table(symbols: Integers, usual: int, writer: SymbolWriter, models: TableModels) -> int:
     """Names the table that suits these symbols best."""
-    costs = [models.bits(symbols, np.full_like(symbols, i)) for i in range(TABLE_COUNT)]
-    table = int(np.argmin(costs))
+    table = models.cheapest(symbols)
     _put(np.array([table - usual], np.int32), HEADER_TABLE, writer)
     return table
 
