@@ -94,7 +94,10 @@ def search(
         furthest=furthest,
     )
     for _ in range(_PASSES):
+        before = settling.fields
         settling.settle()
+        if torch.equal(settling.fields, before):
+            break
     common_first, zero_first, *others = settling.found()
     return [zero_first.or_cheaper(common_first), *others]
 
