@@ -71,6 +71,9 @@ def train(
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="CPU threads.  [default: torch's]")
     ] = None,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="On a GPU: do every step anew, replay no recorded ones.")
+    ] = False,
     table: Annotated[
         bool,
         typer.Option(
@@ -90,7 +93,7 @@ def train(
     from crossband.training.request import TrainingRequest
 
     try:
-        request = TrainingRequest(data, recipe, run, minutes, steps, start, layout, threads)
+        request = TrainingRequest(data, recipe, run, minutes, steps, start, layout, threads, eager)
     except TrainingError as error:
         raise UsageError(str(error)) from None
     result = request.carry_out(complain)

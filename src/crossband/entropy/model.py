@@ -264,7 +264,7 @@ class EntropyModel(nn.Module):
         )
         decoded = torch.zeros_like(wanted)
         for number, geometry in enumerate(self.prior.geometry):
-            positions = geometry.positions(height, width).to(wanted.device)
+            positions = geometry.positions(height, width, wanted.device)
             mean, index = self.prior.read(number, features, arithmetic.signal(decoded), arithmetic)
             target = wanted[..., geometry.channels].flatten(1, 2)[:, positions]
             residual = target - mean

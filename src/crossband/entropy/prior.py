@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -51,9 +52,18 @@ class PassGeometry:
     """Channels that are at least partly decoded before this pass."""
     odd: bool
 
-    def positions(self, height: int, width: int) -> Tensor:
-        """Flat indices of this pass's positions, row by row."""
-        return torch.nonzero(_checkerboard(height, width).flatten() == self.odd).flatten()
+    def positions(self, height: int, width: int, device: torch.device | None = None) -> Tensor:
+        """Flat indices of this pass's positions, row by row; shared, so do not write there."""
+        return _positions(
+            height, width, self.odd, torch.device("cpu") if device is None else device
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _positions(height: int, width: int, odd: bool, device: torch.device) -> Tensor:
+    """Made once: a copy to a GPU is something that the host waits for."""
+    with torch.inference_mode(False):  # or training could not use what coding left here
+        return torch.nonzero(_checkerboard(height, width).flatten() == odd).flatten().to(device)
 
 
 def _checkerboard(height: int, width: int) -> Tensor:
@@ -235,7 +245,8 @@ class Prior(nn.Module):
             arithmetic: real or integer.
         """
         geometry = self.geometry[number]
-        positions = geometry.positions(*features.shape[1:3]).to(features.device)
+        height, width = features.shape[1:3]
+        positions = geometry.positions(height, width, features.device)
         seen = decoded[..., : geometry.visible_channels]
         mean, spread = self.passes[number](features, seen, positions, arithmetic)
         return (

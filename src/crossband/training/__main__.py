@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", dest="start", help="run, weight file or name to begin from")
     parser.add_argument("--set", dest="layout", help="published set that --data holds")
     parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--eager", action="store_true", help="record no steps on a GPU")
     options = parser.parse_args(arguments)
     try:
         request = TrainingRequest(**vars(options))

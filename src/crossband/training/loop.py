@@ -9,7 +9,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -39,6 +39,7 @@ from crossband.training.muon import Muon, is_matrix
 from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
 from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
+from crossband.training.replay import Recording, Replays
 from crossband.training.run_log import append_row
 from crossband.training.start import starting_codec, stored_codec
 from crossband.training.validate import QUALITIES, measure, rows, validation_set
@@ -98,6 +99,22 @@ class Progress:
         return self.steps is not None and self.step >= self.steps
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a batch is coded."""
+
+    alone: bool
+    """Both pictures without their partner."""
+    reverse: bool
+    """Visible first."""
+
+    @property
+    def order(self) -> tuple[Modality, Modality]:
+        """What `TrainableCodec` takes."""
+        first = Modality.VISIBLE if self.reverse else Modality.INFRARED
+        return first, first.partner
+
+
 class Run:
     """A training run in a folder: recipe.json, log.jsonl, checkpoint.pt.
 
@@ -113,6 +130,8 @@ class Run:
         processes: those that share the run.
         build: makes the codec of the recipe's settings; experiments make others, which no weight
             file can say.
+        record: records the work of steps, to replay it (`replay.py`); None: each step is done as
+            it is, as those of films are anyway.
 
     Raises:
         TrainingError: data or weights that cannot be used, or a checkpoint of another recipe.
@@ -128,6 +147,7 @@ class Run:
         start: str | Path | None = None,
         processes: Processes | None = None,
         build: Callable[[CodecSettings], TrainableCodec] = TrainableCodec,
+        record: Callable[[Callable[[], Tensor]], Recording] | None = None,
     ) -> None:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
         self.processes = Processes() if processes is None else processes
@@ -183,6 +203,7 @@ class Run:
                 rest, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
             ),
         )
+        self._replays = Replays(tuple(self.codec.parameters()), record)
         self.average = copy.deepcopy(self.codec)
         if state is not None:
             self._resume(state)
@@ -374,9 +395,8 @@ class Run:
         quality = torch.from_numpy(recipe.quality_low + indices.astype(np.int64))[part]
         quality = quality.to(self.device)
         alone = bool(random.random() < recipe.alone_share)
-        order = (Modality.INFRARED, Modality.VISIBLE)
-        if random.random() < recipe.reversed_share:
-            order = (Modality.VISIBLE, Modality.INFRARED)
+        reverse = bool(random.random() < recipe.reversed_share)
+        way = _Way(alone, reverse)
         present = torch.from_numpy(random.random(recipe.batch) >= recipe.dropout)[part]
         present = present.float().to(self.device)
         before: CodedPair | None = None
@@ -385,24 +405,17 @@ class Run:
                 key = frames.pop(0)
                 finer = (quality + recipe.key_finer).clamp(max=QUALITY_COUNT - 1)
                 before = self.key_codec(key.visible, key.infrared, finer, noise=False)
-        self.codec.zero_grad(set_to_none=True)
-        losses, told = [], []
-        for frame in frames:
-            with torch.autocast(self.device, torch.bfloat16):
-                before = self.codec(
-                    frame.visible,
-                    frame.infrared,
-                    quality,
-                    order=order,
-                    present=present,
-                    alone=alone,
-                    past=before,
-                )
-            loss, numbers = self._loss(before, frame, quality)
-            losses.append(loss)
-            told.append(numbers)
-        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
-        seen = torch.stack(told).mean(0)
+        if before is None:
+            (frame,) = frames
+
+            def work(visible: Tensor, infrared: Tensor, quality: Tensor, present: Tensor) -> Tensor:
+                return self._gradients([Batch(visible, infrared)], None, quality, present, way)
+
+            # Charges that still rise would be recorded as they were.
+            kind = (way, imitate) if charge == 1 else None
+            seen = self._replays(kind, work, frame.visible, frame.infrared, quality, present)
+        else:
+            seen = self._gradients(frames, before, quality, present, way)
         self.processes.average(
             [seen, *(p.grad for p in self.codec.parameters() if p.grad is not None)]
         )
@@ -429,6 +442,34 @@ class Run:
         self.step_number += 1
         self._check_costs()
         return StepResult(mean_loss, rate, quality_db, side / rate, log_cost, finite)
+
+    def _gradients(
+        self,
+        frames: Sequence[Batch],
+        before: CodedPair | None,
+        quality: Tensor,
+        present: Tensor,
+        way: _Way,
+    ) -> Tensor:
+        """Codes one frame after the other, and leaves gradients; gives the means of `_loss`."""
+        self.codec.zero_grad(set_to_none=True)
+        losses, told = [], []
+        for frame in frames:
+            with torch.autocast(self.device, torch.bfloat16):
+                before = self.codec(
+                    frame.visible,
+                    frame.infrared,
+                    quality,
+                    order=way.order,
+                    present=present,
+                    alone=way.alone,
+                    past=before,
+                )
+            loss, numbers = self._loss(before, frame, quality)
+            losses.append(loss)
+            told.append(numbers)
+        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        return torch.stack(told).mean(0)
 
     def _check_costs(self) -> None:
         """Stops a run that diverges, after the last step of a window."""
@@ -625,6 +666,7 @@ class Run:
                 "seconds_per_step": round(seconds, 4),
                 "skipped_steps": self.skipped_steps,
             }
+            | ({"not_recorded": self._replays.failure} if self._replays.failure else {})
         )
         return loss
 

@@ -20,6 +20,7 @@ from crossband.training.checkpoint import CHECKPOINT, LATE_CHECKPOINT, newest_ch
 from crossband.training.loop import Progress, Run
 from crossband.training.processes import Processes
 from crossband.training.recipe import read_recipe
+from crossband.training.replay import GraphRecording
 from crossband.training.validate import ValidationPair
 
 OWN_RECIPE = Path(__file__).with_name("own.toml")
@@ -52,6 +53,8 @@ class TrainingRequest:
     """Name of the published set that `data` holds; its pairs are then the only source."""
     threads: int | None = None
     """Of the CPU; None: torch decides."""
+    eager: bool = False
+    """Steps are done as they are, not recorded and replayed on a GPU."""
 
     def __post_init__(self) -> None:
         if self.minutes is not None and not 0 <= self.minutes < math.inf:
@@ -80,7 +83,16 @@ class TrainingRequest:
             raise TrainingError(NO_END)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         processes = Processes.from_environment()
-        run = Run(recipe, self.data, folder, device=device, start=start, processes=processes)
+        record = GraphRecording if device == "cuda" and not self.eager else None
+        run = Run(
+            recipe,
+            self.data,
+            folder,
+            device=device,
+            start=start,
+            processes=processes,
+            record=record,
+        )
         for note in run.notes if processes.writes else ():
             say(note)
         progress = run.train(minutes=self.minutes)
