@@ -464,11 +464,41 @@ def _by_variant(markdown: str) -> str:
     return markdown.replace("| codec |", "| variant |", 1)
 
 
+def long_films() -> str:
+    """What two decoders make of long films, and time and memory from their start to their end."""
+    made = ""
+    for name in ("film-equality.json", "film-length.json"):
+        if not (RESULTS / name).exists():
+            continue
+        found = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+        encoding, decoding, away = (found[k] for k in ("encoding", "decoding", "difference"))
+        made += (
+            f"| {found['frames']:,} of {found['width']}x{found['height']}"
+            f" | {_ratio(encoding)} | {_ratio(decoding)}"
+            f" | {encoding['peak_mib'][0]} to {encoding['peak_mib'][-1]} MiB"
+            f" | {decoding['peak_mib'][0]} to {decoding['peak_mib'][-1]} MiB"
+            f" | {away['largest_difference']} | {away['differing_share']:.1e}"
+            f" | {away['differing_share_first_half_of_groups']:.1e}"
+            f" | {away['differing_share_second_half_of_groups']:.1e} |\n"
+        )
+    head = (
+        "| frames | encoding, last quarter's time to the first's | decoding | memory of encoding |"
+        " of decoding | largest difference | differing samples | in first halves of groups |"
+        " in second halves |\n" + _RULE * 9 + "|\n"
+    )
+    return head + made if made else NOT_MEASURED
+
+
+def _ratio(found: dict[str, list[float]]) -> str:
+    seconds = found["seconds_a_frame"]
+    return f"{seconds[-1] / seconds[0]:.2f}"
+
+
 MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
     for maker in (
         *(stills, stills_vvenc, stills_joint, stills_points),
-        *(films, films_own, films_points),
+        *(films, films_own, films_points, long_films),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
         *(misalignment, misalignment_sets),
