@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from crossband.entropy.vectors import (
 )
 from crossband.errors import CorruptStream, MissingPicture, PictureError, TargetUnreachable
 from crossband.homography import Homography, Size
-from crossband.models.network import Model, PictureModel
+from crossband.models.network import Model
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
 from crossband.transforms import QUALITY_COUNT, SynthesisFeatures
@@ -145,6 +146,8 @@ class _CodedPicture:
     latents: CodedLatents
     context: _Context | None
     prediction: _Prediction | None
+    shown: Shown | None = None
+    """What decoders show, where that has been computed."""
 
 
 class Codec:
@@ -159,6 +162,21 @@ class Codec:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self._shows = {each: model.get(each).transforms for each in Modality}
+        self._real = torch.float32
+
+    def in_double(self) -> Self:
+        """The same codec, whose decoder computes what it shows in float64, as that of films does.
+
+        Sums then differ between machines by 1e-13 and hardly a sample lies that near to a half: all
+        show the same, and predict the next frame from the same.
+        """
+        if self._real is torch.float64:
+            return self
+        other = copy.copy(self)
+        other._real = torch.float64
+        other._shows = {m: copy.deepcopy(each).double() for m, each in self._shows.items()}
+        return other
 
     def encode(
         self,
@@ -414,7 +432,8 @@ class Codec:
             picture = prepare(raster, modality, shape)
             motion = None
             if before is not None:
-                motion = _Motion(picture, before, modality, shape, index, first)
+                shown = prepare(before.raster, modality, shape, self._real)
+                motion = _Motion(picture, shown, before, shape, index, first)
             given = [(first, registration)]
             if first is not None and conditional is not None:
                 given = [(first, registration) if conditional else (None, None)]
@@ -429,6 +448,7 @@ class Codec:
             found.append(min(tried, key=lambda each: each.record.coded_bytes))
             if first is None and pair.get(modality.partner) is not None:
                 first = self._show(found[0])
+                found[0] = replace(found[0], shown=first)
         return found
 
     def _encode_picture(
@@ -452,19 +472,20 @@ class Codec:
             put_vectors(
                 predicted.vectors, predicted.reference, references, writer, part.entropy.models
             )
-            picture = difference(picture, predicted.picture)
+            picture = difference(picture, predicted.picture.float())
         features = part.transforms.analysis.features(picture, quality)
         context = None
         if first is not None:
             seen = _seen(first, shape, modality, registration)
-            wanted = part.transforms.alignment.coefficients(features, seen.features.eighth)
+            eighth = seen.features.eighth.float()
+            wanted = part.transforms.alignment.coefficients(features, eighth)
             coefficients = part.entropy.encode_coefficients(wanted, writer)
-            context = _context(part, seen, coefficients)
+            context = self._context(modality, seen, coefficients)
         latents = part.transforms.analysis(
             features,
-            None if context is None else context.aligned,
+            None if context is None else context.aligned.float(),
             torch.ones(1, 1, 1, 1) if context is None else context.seen.present,
-            None if predicted is None else part.transforms.analysis.look(predicted.picture),
+            None if predicted is None else part.transforms.analysis.look(predicted.picture.float()),
         )
         coded = part.entropy.encode(
             (latents / part.transforms.step(quality)[:, :, None, None]).permute(0, 2, 3, 1),
@@ -508,7 +529,7 @@ class Codec:
             vectors, reference = get_vectors(
                 shape.latent_height, shape.latent_width, references, reader
             )
-            shown = prepare(before.raster, record.modality, shape)
+            shown = prepare(before.raster, record.modality, shape, self._real)
             shown = brightened(shown, torch.from_numpy(change)[None])
             expected = moved(shown, torch.from_numpy(vectors)[None])
             predicted = _Prediction(before, change, vectors, reference, expected)
@@ -516,7 +537,8 @@ class Codec:
         if record.conditional:
             assert first is not None  # the container refuses such a file
             seen = _seen(first, shape, record.modality, record.registration)
-            context = _context(part, seen, part.entropy.decode_coefficients(reader))
+            coefficients = part.entropy.decode_coefficients(reader)
+            context = self._context(record.modality, seen, coefficients)
         latents = part.entropy.decode(
             shape.latent_height,
             shape.latent_width,
@@ -533,13 +555,27 @@ class Codec:
             )
         return self._show(_CodedPicture(record, latents, context, predicted))
 
+    def _context(self, modality: Modality, seen: _Seen, coefficients: Tensor) -> _Context:
+        """The same on both sides: floats for the transforms, integers for the entropy model."""
+        eighth = seen.features.eighth
+        return _Context(
+            seen,
+            Partner(seen.signal, coefficients, seen.present.double().permute(0, 2, 3, 1)),
+            self._shows[modality].alignment(eighth, coefficients.to(eighth.dtype)),
+        )
+
     def _show(self, coded: _CodedPicture) -> Shown:
         """Synthesis: the same floats for the encoder's context and the decoder's picture."""
+        if coded.shown is not None:
+            return coded.shown
         record, latents, context = coded.record, coded.latents, coded.context
-        transforms = self.model.get(record.modality).transforms
-        quality = torch.tensor([record.quality_index])
+        transforms = self._shows[record.modality]
+        decoded = (latents.latents / ONE).to(self._real).permute(0, 3, 1, 2)
+        if self._real is torch.float64:
+            # Convolutions of float64 are several times slower with the channels last.
+            decoded = decoded.contiguous()
+        quality = decoded.new_tensor([record.quality_index])
         predicted = coded.prediction
-        decoded = (latents.latents / ONE).float().permute(0, 3, 1, 2)
         picture, features = transforms.synthesis(
             decoded * transforms.step(quality)[:, :, None, None],
             quality,
@@ -567,13 +603,12 @@ class _Motion:
     def __init__(
         self,
         picture: Tensor,
+        shown: Tensor,
         before: Shown,
-        modality: Modality,
         shape: Geometry,
         index: int,
         first: Shown | None,
     ) -> None:
-        shown = prepare(before.raster, modality, shape)
         self._before, self._change = before, brightness(picture, shown)
         self._shown = brightened(shown, self._change)
         references = _references(before, first, shape)
@@ -631,15 +666,6 @@ def _seen(
         first.features.sampled(deep, wide),
         first.latents.seen_at(deep),
         torch.from_numpy(deep.inside)[None, None].float(),
-    )
-
-
-def _context(part: PictureModel, seen: _Seen, coefficients: Tensor) -> _Context:
-    """The same on both sides: floats for the transforms, integers for the entropy model."""
-    return _Context(
-        seen,
-        Partner(seen.signal, coefficients, seen.present.double().permute(0, 2, 3, 1)),
-        part.transforms.alignment(seen.features.eighth, coefficients.float()),
     )
 
 

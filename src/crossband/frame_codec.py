@@ -54,6 +54,8 @@ class FrameCodec:
             )
         if keyframe < 1:
             raise PictureError(f"keyframe is {keyframe}; allowed are 1 and more")
+        if predictor is not None:
+            key, predictor = key.in_double(), predictor.in_double()
         self.key, self.predictor, self.keyframe = key, predictor, keyframe
         self._past: dict[Modality, Shown] = {}
         self._since_key = 0

@@ -72,16 +72,27 @@ def widened(geometry: Geometry, before: Geometry) -> Geometry:
     )
 
 
-def prepare(raster: Raster, modality: Modality, geometry: Geometry) -> Tensor:
-    """A raster as a float32 tensor.
+def prepare(
+    raster: Raster,
+    modality: Modality,
+    geometry: Geometry,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """A raster as a tensor.
+
+    Args:
+        raster: one picture.
+        modality: which camera's.
+        geometry: its range and padded size.
+        dtype: of the tensor.
 
     Returns:
         (1, 3, height, width) for visible, where gray becomes three equal channels, and
         (1, 1, height, width) for infrared; sides grown to multiples of 16 by repeating the border.
     """
     span = max(geometry.high - geometry.low, 1)
-    values = (raster.samples.astype(np.float32) - geometry.low) / span
-    tensor = torch.from_numpy(np.atleast_3d(values)).permute(2, 0, 1)[None]
+    samples = torch.from_numpy(np.atleast_3d(raster.samples.astype(np.int32))).to(dtype)
+    tensor = ((samples - geometry.low) / span).permute(2, 0, 1)[None]
     if modality is Modality.VISIBLE and raster.channels == 1:
         tensor = tensor.expand(-1, 3, -1, -1)
     below, right = -raster.height % BLOCK, -raster.width % BLOCK
@@ -91,12 +102,12 @@ def prepare(raster: Raster, modality: Modality, geometry: Geometry) -> Tensor:
 
 def restore(tensor: Tensor, geometry: Geometry) -> Raster:
     """The raster of a synthesised tensor (1, channels, height, width): the inverse of `prepare`."""
-    values = tensor[0, :, : geometry.height, : geometry.width].float()
+    # float64: a float32 holds 16-bit samples, but not their products with a span, exactly
+    values = tensor[0, :, : geometry.height, : geometry.width].double()
     if geometry.channels == 1:
         values = values.mean(0, keepdim=True)
     span = geometry.high - geometry.low
-    # float64: a float32 holds 16-bit samples, but not their products with a span, exactly
-    samples = torch.round(values.double().clamp(0, 1) * span + geometry.low)
+    samples = torch.round(values.clamp(0, 1) * span + geometry.low)
     array = samples.permute(1, 2, 0).cpu().numpy()
     array = array[:, :, 0] if geometry.channels == 1 else array
     if geometry.sample_bytes == 1:

@@ -30,6 +30,8 @@ class Depthwise(nn.Conv2d):
 
 def gate(features: Tensor) -> Tensor:
     """First half of the channels times the sigmoid of the second: bounded, so it cannot blow up."""
+    if features.is_contiguous():
+        return F.glu(features, 1)
     # The channel dimension is last in memory; glu over a strided one was five times slower.
     return F.glu(features.permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)
 

@@ -31,12 +31,12 @@ def moved(picture: Tensor, vectors: Tensor) -> Tensor:
     """
     height, width = picture.shape[-2:]
     batch, down, across, _ = vectors.shape
-    pixels = vectors / PARTS
+    pixels = vectors.to(picture.dtype) / PARTS
     device = picture.device
     rows = torch.arange(height, device=device).view(down, BLOCK, 1, 1)
-    rows = rows + pixels[:, :, None, :, None, 0].float()
+    rows = rows + pixels[:, :, None, :, None, 0]
     columns = torch.arange(width, device=device).view(across, BLOCK)
-    columns = columns + pixels[:, :, None, :, None, 1].float()
+    columns = columns + pixels[:, :, None, :, None, 1]
     shape = (batch, down, BLOCK, across, BLOCK)
     grid = torch.stack(
         (
@@ -46,7 +46,7 @@ def moved(picture: Tensor, vectors: Tensor) -> Tensor:
         -1,
     )
     return F.grid_sample(
-        picture.float(),
+        picture,
         grid.reshape(batch, height, width, 2),
         mode="bicubic",
         padding_mode="border",
@@ -87,6 +87,7 @@ def brightness(current: Tensor, past: Tensor) -> Tensor:
 
 def brightened(picture: Tensor, change: Tensor) -> Tensor:
     """The picture with the gain and offset that `brightness` gave; stays within 0 to 1."""
+    change = change.to(picture.dtype)
     gain, offset = (1 + change[:, :1] / 64), change[:, 1:] / 256
     lit: Tensor = picture * gain[:, :, None, None] + offset[:, :, None, None]
     return lit.clamp(0, 1)

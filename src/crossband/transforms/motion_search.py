@@ -204,7 +204,10 @@ class _Matcher:
             here, there = F.avg_pool2d(here, size), F.avg_pool2d(there, size)
         self.block, self.parts = BLOCK // size, PARTS * size
         self.scale = 255 * _EVERY * size * size
-        self.there = there[:, 0]
+        # Beyond this margin every block is the border's, however far it lies.
+        self.margin = self.block + 1
+        around = F.pad(there, (self.margin,) * 4, mode="replicate")[:, 0]
+        self.windows = around.unfold(1, self.block, 1).unfold(2, self.block + 1, 1)
         batch, _, height, width = here.shape
         self.blocks = (
             here.view(batch, height // self.block, self.block, width // self.block, self.block)
@@ -226,18 +229,13 @@ class _Matcher:
             row: of each block, likewise.
             column: likewise.
         """
-        height, width = self.there.shape[-2:]
         whole = torch.floor(vectors / self.parts)
         down, across = (vectors / self.parts - whole).unbind(-1)
-        whole = whole.long()
-        step = torch.arange(0, self.block, _EVERY, device=vectors.device)
-        top = (row * self.block + whole[:, 0])[:, None] + step
-        side = torch.arange(self.block + 1, device=vectors.device)
-        left = ((column * self.block + whole[:, 1])[:, None] + side).clamp(0, width - 1)
-        upper, lower = (
-            self.there[picture[:, None, None], each.clamp(0, height - 1)[:, :, None], left[:, None]]
-            for each in (top, top + 1)
-        )
+        height, width = self.windows.shape[1:3]
+        top = (self.margin + row * self.block + whole[:, 0].long()).clamp(0, height - 1)
+        left = (self.margin + column * self.block + whole[:, 1].long()).clamp(0, width - 1)
+        found = self.windows[picture, top, left]
+        upper, lower = found[:, ::_EVERY], found[:, 1::_EVERY]
         taken = torch.lerp(upper, lower, down[:, None, None])
         taken = torch.lerp(taken[..., :-1], taken[..., 1:], across[:, None, None])
         differences = (taken - self.blocks[picture, row, column]).abs_()

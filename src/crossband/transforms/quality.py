@@ -17,13 +17,18 @@ _BOUND = 1.5
 """Learned gains stay within exp(-1.5) and exp(1.5): unbounded ones gave NaN at rare qualities."""
 
 
+def _real(quality_index: Tensor) -> Tensor:
+    """Whole numbers as float32; float64 stays, and with it what is made of them."""
+    return quality_index if quality_index.is_floating_point() else quality_index.float()
+
+
 def lagrangian(quality_index: Tensor) -> Tensor:
     """Weight of the squared error at a quality: loss = bpp + weight * 255^2 * MSE.
 
     Args:
         quality_index: 0 to 63, any shape; the picture's samples range over 0 to 1.
     """
-    share = quality_index.float() / (QUALITY_COUNT - 1)
+    share = _real(quality_index) / (QUALITY_COUNT - 1)
     return _LAGRANGIAN_LOW * (_LAGRANGIAN_HIGH / _LAGRANGIAN_LOW) ** share
 
 
@@ -48,9 +53,8 @@ class QualityGain(nn.Module):
 
     def forward(self, quality_index: Tensor) -> Tensor:
         """Factors of shape (batch, channels) for indices of shape (batch,)."""
-        place = quality_index.float() * ((_KNOTS - 1) / (QUALITY_COUNT - 1))
+        place = _real(quality_index) * ((_KNOTS - 1) / (QUALITY_COUNT - 1))
         low = place.floor().clamp(max=_KNOTS - 2).long()
         share = (place - low)[:, None]
-        knots = self.knots.float()
-        log_gain = knots[low] * (1 - share) + knots[low + 1] * share
+        log_gain = self.knots[low] * (1 - share) + self.knots[low + 1] * share
         return torch.exp(_BOUND * torch.tanh(log_gain / _BOUND))
