@@ -47,6 +47,7 @@ _ORDERS = {
     "infrared-first": (Modality.INFRARED, Modality.VISIBLE),
     "visible-first": (Modality.VISIBLE, Modality.INFRARED),
 }
+_NO_INFRARED = "a bound on errors is for infrared pictures and there is none; leave it out"
 _TRY_ALONE = 4
 """Effort from which the second picture is also coded alone, and with a registration also without
 it, and the smallest kept (rule 3)."""
@@ -168,6 +169,8 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         max_error: int | None = None,
+        max_error_kelvin: float | None = None,
+        kelvin_per_count: float | None = None,
         registration: Homography | None = None,
     ) -> bytes:
         """The bytes of one file.
@@ -180,12 +183,22 @@ class Codec:
             max_error: no infrared sample comes back further off than this, in counts; 0 is
                 lossless. Quality, order and effort are then those of the visible picture, which
                 is coded alone.
+            max_error_kelvin: the same in kelvin, above 0, by the calibration that the infrared
+                picture carries or by `kelvin_per_count`; below one count it is lossless.
+            kelvin_per_count: for linear counts without calibration, such as 0.04.
             registration: where the infrared picture lies in the visible one; None: each fills the
                 other, by plain scaling. From effort 4 that is tried too.
 
         Raises:
-            PictureError: an option outside its range, or a bound without an infrared picture.
+            PictureError: an option outside its range, options that contradict each other, a bound
+                without an infrared picture, or one in kelvin without a known calibration.
         """
+        if max_error_kelvin is not None:
+            if max_error is not None:
+                raise PictureError("max_error_kelvin is a bound of its own; leave max_error out")
+            max_error = _in_counts(pair.infrared, max_error_kelvin, kelvin_per_count)
+        elif kelvin_per_count is not None:
+            raise PictureError("kelvin_per_count is for max_error_kelvin; give both or neither")
         if max_error is not None:
             if registration is not None:
                 raise PictureError(
@@ -198,7 +211,7 @@ class Codec:
     def _bounded(self, pair: Pair, quality: float, effort: int, max_error: int) -> PairFile:
         """The file of an infrared picture within a bound, and of the visible one alone."""
         if pair.infrared is None:
-            raise PictureError("max_error is for infrared pictures and there is none; leave it out")
+            raise PictureError(_NO_INFRARED)
         infrared = encode_bounded(pair.infrared, max_error)
         weights_id = bytes.fromhex(self.model.card.weights_id)
         records: tuple[PictureRecord | BoundedRecord, ...] = (infrared,)
@@ -641,6 +654,17 @@ def _context(part: PictureModel, seen: _Seen, coefficients: Tensor) -> _Context:
         Partner(seen.signal, coefficients, seen.present.double().permute(0, 2, 3, 1)),
         part.transforms.alignment(seen.features.eighth, coefficients.float()),
     )
+
+
+def _in_counts(
+    infrared: Raster | None, max_error_kelvin: float, kelvin_per_count: float | None
+) -> int:
+    """The bound in counts that keeps one in kelvin."""
+    from crossband.sources import count_bound  # nothing else here needs the readers of files
+
+    if infrared is None:
+        raise PictureError(_NO_INFRARED)
+    return count_bound(infrared, max_error_kelvin, kelvin_per_count).max_error
 
 
 def _orders(pair: Pair, order: Order) -> list[tuple[Modality, Modality]]:
