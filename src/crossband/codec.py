@@ -319,7 +319,7 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         past: ShownLast | None = None,
-        conditional: bool | None = None,
+        alone: bool = False,
         show: bool = True,
         registration: Homography | None = None,
     ) -> CodedFrame:
@@ -331,8 +331,7 @@ class Codec:
             order: which picture is coded first.
             effort: how much is tried.
             past: what each camera of the pair showed last, for weights of films; None for others.
-            conditional: whether the second picture is coded given the first; None: the effort says
-                what is tried.
+            alone: code the second picture without the first, whatever the effort.
             show: whether to give what decoders will show, which the next frame is coded given.
             registration: as for `encode`.
 
@@ -343,7 +342,7 @@ class Codec:
         index = quality_index(quality)
         coded = min(
             (
-                self._encode_pair(pair, index, each, effort, past, registration, conditional)
+                self._encode_pair(pair, index, each, effort, past, registration, alone)
                 for each in _orders(pair, order)
             ),
             key=lambda pictures: sum(each.record.coded_bytes for each in pictures),
@@ -410,7 +409,7 @@ class Codec:
         effort: int,
         past: ShownLast | None,
         registration: Homography | None,
-        conditional: bool | None = None,
+        alone: bool = False,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
@@ -429,8 +428,8 @@ class Codec:
             if before is not None:
                 motion = _Motion(picture, before, modality, shape, index, first)
             given = [(first, registration)]
-            if first is not None and conditional is not None:
-                given = [(first, registration) if conditional else (None, None)]
+            if first is not None and alone:
+                given = [(None, None)]
             elif first is not None and effort >= _TRY_ALONE:
                 given.append((None, None))
                 if registration is not None:
