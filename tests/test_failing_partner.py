@@ -98,6 +98,16 @@ def test_a_pair_with_a_failed_camera_costs_no_more_than_its_pictures_alone(
         assert each.coded_bytes <= alone.coded_bytes + MOST_BYTES
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("how", ["blank", "saturated"])
+def test_a_blank_camera_costs_nothing_at_any_effort(tiny_codec, how, order):
+    first = Modality.INFRARED if order == "infrared-first" else Modality.VISIBLE
+    pair = failed(rendered(0), first, how)
+    second = unpack(tiny_codec.encode(pair, order=order, effort=1)).records[1]
+    lone = Pair(**{second.modality.value: pair.get(second.modality)})
+    assert second == unpack(tiny_codec.encode(lone, effort=1)).records[0]
+
+
 @pytest.fixture(scope="module")
 def predictor() -> Codec:
     """The shipped weights of films."""

@@ -439,7 +439,8 @@ class Codec:
                 for each in given
             ]
             found.append(min(tried, key=lambda each: each.record.coded_bytes))
-            if first is None and pair.get(modality.partner) is not None:
+            # A picture of one value, of a covered or saturated camera, tells its partner nothing.
+            if len(found) == 1 and pair.get(modality.partner) and np.ptp(raster.samples):
                 first = self._show(found[0])
         return found
 
