@@ -18,8 +18,10 @@ import crossband
 from crossband.bounded import decode_bounded, encode_bounded
 from crossband.container import BoundedRecord, PairFile, pack, unpack
 from crossband.errors import CorruptStream, PictureError, StreamError
-from crossband.pair import Modality, Raster
+from crossband.pair import Metadata, Modality, Raster
+from crossband.sources import calibration_of
 from crossband.testing import synthetic_pair
+from crossband.testing.radiometric import camera_record
 from crossband.testing.strategies import rasters
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -102,9 +104,44 @@ def test_the_whole_codec_keeps_both_pictures_and_the_bound():
     assert only.visible is None and only.infrared.equals(shown.infrared)
 
 
-def test_a_bound_without_infrared_is_refused():
-    with pytest.raises(PictureError, match="infrared"):
-        crossband.encode(np.zeros((8, 8), np.uint8), None, max_error=0)
+@pytest.mark.parametrize("bound", [{"max_error": 0}, {"max_error_kelvin": 1}], ids=str)
+def test_a_bound_without_infrared_is_refused(bound):
+    with pytest.raises(PictureError, match="for infrared pictures and there is none"):
+        crossband.encode(np.zeros((8, 8), np.uint8), None, **bound)
+
+
+def test_a_bound_in_kelvin_holds_by_the_picture_s_calibration(counts):
+    metadata = Metadata(calibration=camera_record().payload)
+    warm = Raster((15_000 + counts.samples // 8).astype(np.uint16), metadata=metadata)
+    data = crossband.encode(None, warm, max_error_kelvin=0.1)
+    assert crossband.info(data).records[0].max_error > 0
+    kelvin = calibration_of(metadata).kelvin
+    shown = crossband.decode(data).infrared
+    assert 0 < np.abs(kelvin(shown.samples) - kelvin(warm.samples)).max() <= 0.1
+
+
+@pytest.mark.parametrize(("kelvin", "most"), [(0.1, 2), (0.04, 1), (0.01, 0)])
+def test_a_bound_in_kelvin_holds_for_linear_counts(counts, kelvin, most):
+    data = crossband.encode(None, counts, max_error_kelvin=kelvin, kelvin_per_count=0.04)
+    shown = crossband.decode(data).infrared
+    off = np.abs(shown.samples.astype(np.int64) - counts.samples.astype(np.int64)).max()
+    assert off <= crossband.info(data).records[0].max_error <= most
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"max_error_kelvin": 0.1}, "has no calibration"),
+        ({"max_error_kelvin": 0.1, "max_error": 1}, "leave max_error out"),
+        ({"kelvin_per_count": 0.1}, "give both or neither"),
+        ({"max_error_kelvin": 0, "kelvin_per_count": 0.1}, "max_error_kelvin is 0"),
+        ({"max_error_kelvin": 1, "kelvin_per_count": 0}, "kelvin_per_count is 0"),
+    ],
+    ids=str,
+)
+def test_bounds_in_kelvin_that_contradict_are_refused(counts, options, complaint):
+    with pytest.raises(PictureError, match=complaint):
+        crossband.encode(None, counts, **options)
 
 
 def test_infrared_alone_needs_no_weights(counts):

@@ -84,6 +84,8 @@ def encode(
     order: Literal["infrared-first", "visible-first", "auto"] = "infrared-first",
     effort: int = 5,
     max_error: int | None = None,
+    max_error_kelvin: float | None = None,
+    kelvin_per_count: float | None = None,
     registration: Homography | None = None,
 ) -> bytes:
     """The bytes of one file that holds both pictures, or the one that is given.
@@ -97,11 +99,16 @@ def encode(
         effort: 1 to 9, higher tries more and takes longer.
         max_error: no infrared sample comes back further off than this, in counts; 0 is lossless.
             The encoder proves it on its own bytes.
+        max_error_kelvin: the same in kelvin, above 0: a bound in counts that keeps every
+            temperature so near, by the calibration that the infrared picture carries (that of FLIR
+            cameras is known) or by `kelvin_per_count`. Below one count it is lossless.
+        kelvin_per_count: for `max_error_kelvin`, of linear counts without calibration, as 0.04.
         registration: where the infrared picture lies in the visible one, which
             `crossband.registration.estimate` finds; None: each fills the other.
 
     Raises:
-        PictureError: a picture or an option outside its range.
+        PictureError: a picture or an option outside its range, options that contradict each
+            other, or a bound in kelvin without a calibration that is known.
     """
     pair = Pair(visible=_raster(visible), infrared=_raster(infrared))
     return _base().encode(
@@ -110,6 +117,8 @@ def encode(
         order=order,
         effort=effort,
         max_error=max_error,
+        max_error_kelvin=max_error_kelvin,
+        kelvin_per_count=kelvin_per_count,
         registration=registration,
     )
 

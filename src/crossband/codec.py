@@ -48,6 +48,7 @@ _ORDERS = {
     "infrared-first": (Modality.INFRARED, Modality.VISIBLE),
     "visible-first": (Modality.VISIBLE, Modality.INFRARED),
 }
+_NO_INFRARED = "a bound on errors is for infrared pictures and there is none; leave it out"
 _TRY_ALONE = 4
 """Effort from which the second picture is also coded alone, and with a registration also without
 it, and the smallest kept (rule 3)."""
@@ -186,6 +187,8 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         max_error: int | None = None,
+        max_error_kelvin: float | None = None,
+        kelvin_per_count: float | None = None,
         registration: Homography | None = None,
     ) -> bytes:
         """The bytes of one file.
@@ -198,12 +201,22 @@ class Codec:
             max_error: no infrared sample comes back further off than this, in counts; 0 is
                 lossless. Quality, order and effort are then those of the visible picture, which
                 is coded alone.
+            max_error_kelvin: the same in kelvin, above 0, by the calibration that the infrared
+                picture carries or by `kelvin_per_count`; below one count it is lossless.
+            kelvin_per_count: for linear counts without calibration, such as 0.04.
             registration: where the infrared picture lies in the visible one; None: each fills the
                 other, by plain scaling. From effort 4 that is tried too.
 
         Raises:
-            PictureError: an option outside its range, or a bound without an infrared picture.
+            PictureError: an option outside its range, options that contradict each other, a bound
+                without an infrared picture, or one in kelvin without a known calibration.
         """
+        if max_error_kelvin is not None:
+            if max_error is not None:
+                raise PictureError("max_error_kelvin is a bound of its own; leave max_error out")
+            max_error = _in_counts(pair.infrared, max_error_kelvin, kelvin_per_count)
+        elif kelvin_per_count is not None:
+            raise PictureError("kelvin_per_count is for max_error_kelvin; give both or neither")
         if max_error is not None:
             if registration is not None:
                 raise PictureError(
@@ -216,7 +229,7 @@ class Codec:
     def _bounded(self, pair: Pair, quality: float, effort: int, max_error: int) -> PairFile:
         """The file of an infrared picture within a bound, and of the visible one alone."""
         if pair.infrared is None:
-            raise PictureError("max_error is for infrared pictures and there is none; leave it out")
+            raise PictureError(_NO_INFRARED)
         infrared = encode_bounded(pair.infrared, max_error)
         weights_id = bytes.fromhex(self.model.card.weights_id)
         records: tuple[PictureRecord | BoundedRecord, ...] = (infrared,)
@@ -324,7 +337,7 @@ class Codec:
         order: Order = "infrared-first",
         effort: int = 5,
         past: ShownLast | None = None,
-        conditional: bool | None = None,
+        alone: bool = False,
         show: bool = True,
         registration: Homography | None = None,
     ) -> CodedFrame:
@@ -336,8 +349,7 @@ class Codec:
             order: which picture is coded first.
             effort: how much is tried.
             past: what each camera of the pair showed last, for weights of films; None for others.
-            conditional: whether the second picture is coded given the first; None: the effort says
-                what is tried.
+            alone: code the second picture without the first, whatever the effort.
             show: whether to give what decoders will show, which the next frame is coded given.
             registration: as for `encode`.
 
@@ -348,7 +360,7 @@ class Codec:
         index = quality_index(quality)
         coded = min(
             (
-                self._encode_pair(pair, index, each, effort, past, registration, conditional)
+                self._encode_pair(pair, index, each, effort, past, registration, alone)
                 for each in _orders(pair, order)
             ),
             key=lambda pictures: sum(each.record.coded_bytes for each in pictures),
@@ -415,7 +427,7 @@ class Codec:
         effort: int,
         past: ShownLast | None,
         registration: Homography | None,
-        conditional: bool | None = None,
+        alone: bool = False,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
@@ -435,8 +447,8 @@ class Codec:
                 shown = prepare(before.raster, modality, shape, self._real)
                 motion = _Motion(picture, shown, before, shape, index, first)
             given = [(first, registration)]
-            if first is not None and conditional is not None:
-                given = [(first, registration) if conditional else (None, None)]
+            if first is not None and alone:
+                given = [(None, None)]
             elif first is not None and effort >= _TRY_ALONE:
                 given.append((None, None))
                 if registration is not None:
@@ -446,7 +458,8 @@ class Codec:
                 for each in given
             ]
             found.append(min(tried, key=lambda each: each.record.coded_bytes))
-            if first is None and pair.get(modality.partner) is not None:
+            # A picture of one value, of a covered or saturated camera, tells its partner nothing.
+            if len(found) == 1 and pair.get(modality.partner) and np.ptp(raster.samples):
                 first = self._show(found[0])
                 found[0] = replace(found[0], shown=first)
         return found
@@ -667,6 +680,17 @@ def _seen(
         first.latents.seen_at(deep),
         torch.from_numpy(deep.inside)[None, None].float(),
     )
+
+
+def _in_counts(
+    infrared: Raster | None, max_error_kelvin: float, kelvin_per_count: float | None
+) -> int:
+    """The bound in counts that keeps one in kelvin."""
+    from crossband.sources import count_bound  # nothing else here needs the readers of files
+
+    if infrared is None:
+        raise PictureError(_NO_INFRARED)
+    return count_bound(infrared, max_error_kelvin, kelvin_per_count).max_error
 
 
 def _orders(pair: Pair, order: Order) -> list[tuple[Modality, Modality]]:

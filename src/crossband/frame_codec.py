@@ -27,8 +27,9 @@ _PREDICTED_COARSER = 7.0
 """Quality above that asked for in key frames and below it in the others, of 100: what a key frame
 shows well, all frames of its group show well (docs/design.md, 6)."""
 _TRY_EACH = 7
-"""Effort from which every frame tries its second picture given the first and alone; below it, a
-group goes on as its first predicted frame did."""
+"""Effort from which every frame tries its second picture given the first; below it, a group that
+was better without goes on without. Without is tried in every frame from the effort on from which
+pairs try it, so that a camera that fails in the middle of a group costs the other one nothing."""
 
 
 class FrameCodec:
@@ -63,7 +64,7 @@ class FrameCodec:
         self._scene: Blocks = {}
         self._key_errors: Mapping[Modality, float] = {}
         self._key_bytes = 0
-        self._conditional: bool | None = None
+        self._alone = False
 
     def encode(
         self,
@@ -122,11 +123,11 @@ class FrameCodec:
             order=self._order,
             effort=effort,
             past=self._past,
-            conditional=self._conditional if effort < _TRY_EACH else None,
+            alone=self._alone and effort < _TRY_EACH,
             registration=registration,
         )
         if len(coded.records) > 1:
-            self._conditional = coded.records[1].conditional
+            self._alone = not coded.records[1].conditional
         errors = _errors(pair, coded)
         failed = any(errors[each] > _FAILED * self._key_errors[each] for each in errors)
         return None if failed or coded.size_bytes > self._key_bytes else coded
@@ -167,7 +168,7 @@ class FrameCodec:
 
     def forget(self) -> None:
         """Lets go of the past: the next frame that can be coded is a key frame."""
-        self._past, self._since_key, self._scene, self._conditional = {}, 0, {}, None
+        self._past, self._since_key, self._scene, self._alone = {}, 0, {}, False
 
     def _continues(self, scene: Blocks) -> bool:
         """Whether each camera goes on with what it showed last."""

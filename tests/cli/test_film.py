@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ import numpy as np
 import pytest
 
 import crossband
-from crossband import Camera, Modality, Pair, Raster, Writer
+from crossband import Camera, Metadata, Modality, Pair, Raster, Writer
 from crossband.cli.film_facts import FilmTally, FrameRow
-from crossband.sources import open_bag, open_sink, read_bag, read_folder, read_video, write
+from crossband.sources import open_bag, open_sink, read, read_bag, read_folder, read_video, write
 from crossband.testing import synthetic_pair
 
 Run = Callable[..., Any]
@@ -99,6 +100,16 @@ def test_film_files_come_back_with_their_times(run: Run, tmp_path: Path) -> None
         for frame, pair in zip(back, pairs(3), strict=True):
             assert frame.raster.equals(pair.get(modality))
     assert run("decode", "scene.xb", "-o", "ir.mkv", "--only", "infrared").out.startswith("ir.mkv:")
+
+
+def test_metadata_of_any_frame_is_said_to_be_left_out_once(run: Run, folders: Any) -> None:
+    for number in (2, 3):
+        raster = read(folders[1] / f"{number:04d}.png", Modality.INFRARED).raster
+        told = replace(raster, metadata=Metadata(xmp=b"<x:xmpmeta/>"))
+        write(told, folders[1] / f"{number:04d}.png", force=True)
+    outcome = run("encode", *folders, "-o", "scene.xb", "--json")
+    note = "the pictures' metadata is left out: films carry none"
+    assert outcome.err.count(note) == outcome.json["notes"].count(note) == 1
 
 
 def test_a_silent_camera_is_told_and_coded_as_missing(run: Run, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_kelvin_bound_without_calibration_is_one_line(run: Run) -> None:
     words = ("--infrared-only", "counts.png", "--max-error-kelvin", 0.1, "-o", "a.xb")
     outcome = run("encode", *words)
     assert outcome.code == 3
-    assert "has no calibration; give --kelvin-per-count" in outcome.complaint
+    assert "has no calibration; give kelvin_per_count (--kelvin-per-count)" in outcome.complaint
     assert not Path("a.xb").exists()
 
 
@@ -178,6 +178,14 @@ def test_a_dead_pixel_without_temperature_is_one_line(run: Run) -> None:
     assert not Path("a.xb").exists()
 
 
+def test_two_calibrations_are_one_line(run: Run, radiometric: Path) -> None:
+    words = ("--max-error-kelvin", 1, "--kelvin-per-count", 1)
+    outcome = run("encode", "--radiometric", radiometric, "-o", "a.xb", *words)
+    assert outcome.code == 3
+    assert "has a calibration of its own; leave kelvin_per_count out" in outcome.complaint
+    assert not Path("a.xb").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -189,7 +197,6 @@ def test_a_dead_pixel_without_temperature_is_one_line(run: Run) -> None:
         (("--max-error-kelvin", 1, "--order", "auto"), "always first"),
         (("--max-error-kelvin", 1, "--kelvin-per-count", -1), "--kelvin-per-count is -1"),
         (("--kelvin-per-count", 1), "give both or neither"),
-        (("--max-error-kelvin", 1, "--kelvin-per-count", 1), "calibration of its own"),
     ],
 )
 def test_words_that_do_not_fit_together_are_refused(

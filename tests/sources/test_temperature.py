@@ -11,8 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crossband.errors import PictureError
-from crossband.pair import Metadata
-from crossband.sources import Linear, bound_in_counts, calibration_of, error_in_kelvin
+from crossband.pair import Metadata, Raster
+from crossband.sources import (
+    Linear,
+    bound_in_counts,
+    calibration_of,
+    count_bound,
+    error_in_kelvin,
+)
 from crossband.sources.planck import Planck, read_planck
 from crossband.testing.radiometric import Record, camera_record, fff, flir_jpeg, raw_record
 
@@ -158,3 +164,43 @@ def test_a_calibration_that_falls_is_refused():
 
     with pytest.raises(PictureError, match="lower temperatures for higher counts"):
         bound_in_counts(Falling(), 1, 9, 0.1)
+
+
+# --- of a picture -----------------------------------------------------------------------------
+
+FLIR = Metadata(calibration=camera_record().payload)
+UNKNOWN = Metadata(calibration=b"of another camera")
+
+
+def counts_between(low: int, high: int, metadata: Metadata | None = None) -> Raster:
+    samples = np.linspace(low, high, 60).astype(np.uint16).reshape(6, 10)
+    return Raster(samples, metadata=metadata or Metadata())
+
+
+def test_the_picture_s_own_calibration_decides():
+    found = count_bound(counts_between(15_000, 20_000, FLIR), 0.2)
+    assert found.max_error == bound_in_counts(planck(), 15_000, 20_000, 0.2) > 1
+    assert found.count_kelvin < found.reached_kelvin <= 0.2
+
+
+def test_a_linear_calibration_is_given():
+    found = count_bound(counts_between(7_000, 9_000), 0.1, kelvin_per_count=0.04)
+    assert found.max_error == 2
+    assert found.reached_kelvin == pytest.approx(0.08)
+    assert found.count_kelvin == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kelvin", "per_count", "complaint"),
+    [
+        (Metadata(), 0.1, None, "has no calibration; give kelvin_per_count"),
+        (UNKNOWN, 0.1, None, "carried but not known"),
+        (FLIR, 0.1, 0.04, "calibration of its own; leave kelvin_per_count out"),
+        *((FLIR, odd, None, "max_error_kelvin is") for odd in (0, -1, float("nan"), float("inf"))),
+        *((Metadata(), 1, odd, "kelvin_per_count is") for odd in (0, -1, float("nan"))),
+    ],
+    ids=str,
+)
+def test_bounds_that_nothing_can_be_made_of_are_refused(metadata, kelvin, per_count, complaint):
+    with pytest.raises(PictureError, match=complaint):
+        count_bound(counts_between(15_000, 20_000, metadata), kelvin, per_count)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossband.cli.kelvin import KelvinPerCount, calibration_of, check_kelvin_per_count
+from crossband.cli.kelvin import KelvinPerCount, check_kelvin_per_count
 from crossband.cli.options import DropAlpha, Json
 from crossband.cli.outcome import ExitCode, UsageError, print_json
 from crossband.cli.streams import STANDARD
@@ -66,10 +66,11 @@ def compare(
     check_kelvin_per_count(kelvin_per_count)
     from crossband.bench.metrics import compare as compare_rasters
     from crossband.bench.metrics import kelvin_error
+    from crossband.sources import calibration_of
 
     first, second = _read_alike(reference, test, drop_alpha=drop_alpha)
     known = first if first.metadata.calibration else second
-    calibration = calibration_of(known, kelvin_per_count)
+    calibration = calibration_of(known.metadata, kelvin_per_count)
     in_kelvin = None if calibration is None else kelvin_error(first, second, calibration.kelvin)
     peak = None if bit_depth is None else (1 << bit_depth) - 1
     result = compare_rasters(first, second, peak=peak)

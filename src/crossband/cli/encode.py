@@ -10,7 +10,7 @@ import typer
 
 from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics, is_bag_input
 from crossband.cli.film import EncodeFilm, FilmOptions, are_films, encode_film
-from crossband.cli.kelvin import KelvinPerCount, MaxErrorKelvin, check_kelvin, count_bound
+from crossband.cli.kelvin import KelvinPerCount, MaxErrorKelvin, bound_note, check_kelvin
 from crossband.cli.options import DropAlpha, Force, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
@@ -257,7 +257,7 @@ def encode(
     from crossband.cli.registering import registered
     from crossband.container import BoundedRecord, blobs_of
     from crossband.pair import Modality
-    from crossband.sources import atomic_write, read_pair, read_radiometric
+    from crossband.sources import atomic_write, count_bound, read_pair, read_radiometric
 
     both = picture_source(radiometric)
     source = (
@@ -272,7 +272,7 @@ def encode(
     if max_error_kelvin is not None and source.pair.infrared is not None:
         bound = count_bound(source.pair.infrared, max_error_kelvin, kelvin_per_count)
         max_error = bound.max_error
-        notes.append(bound.note)
+        notes.append(bound_note(bound, max_error_kelvin))
     notes += depth_notes(pair)
     for note in notes:
         complain(note)

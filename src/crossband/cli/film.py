@@ -145,6 +145,7 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         sys.stdout.flush()
         target = sys.stdout.buffer
     started = time.perf_counter()
+    notes: list[str] = []
     total = min(recording.frame_count or 0 for recording in recordings)
     writer = Writer(
         target,
@@ -162,8 +163,9 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         with writer, _until_interrupt() as was_interrupted, _progress("encoding", total) as advance:
             for frame in frames:
                 shown = (frame.pair.visible, frame.pair.infrared)
-                if not writer.frames and any(each and each.metadata for each in shown):
-                    complain("the pictures' metadata is left out: films carry none")
+                if not notes and any(each and each.metadata for each in shown):
+                    notes.append("the pictures' metadata is left out: films carry none")
+                    complain(notes[0])
                 writer.write(
                     frame.pair,
                     timestamp_us=frame.timestamp_us,
@@ -196,7 +198,7 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         tally = FilmTally.of(coded)
     if request.json:
         facts = tally.facts(request.output)
-        print_json({**facts, "encode_s": round(encode_s, 3), "notes": told})
+        print_json({**facts, "encode_s": round(encode_s, 3), "notes": notes + told})
     else:
         print("\n".join(tally.lines(request.output)))
     return ExitCode.DONE

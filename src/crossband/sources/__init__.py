@@ -31,9 +31,11 @@ from crossband.sources.ros_writing import BAG_ENDINGS, DEFAULT_TOPICS, open_bag
 from crossband.sources.stored import MAX_PIXELS
 from crossband.sources.temperature import (
     Calibration,
+    CountBound,
     Linear,
     bound_in_counts,
     calibration_of,
+    count_bound,
     error_in_kelvin,
 )
 from crossband.sources.video import is_film_file, read_video
@@ -44,6 +46,7 @@ __all__ = [
     "DEFAULT_TOPICS",
     "MAX_PIXELS",
     "Calibration",
+    "CountBound",
     "FilmFormat",
     "Format",
     "Linear",
@@ -60,6 +63,7 @@ __all__ = [
     "bound_in_counts",
     "calibration_of",
     "check_destination",
+    "count_bound",
     "error_in_kelvin",
     "is_bag",
     "is_film_file",
