@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from crossband.codec import Codec
     from crossband.container import PairFile
-    from crossband.film import Film, Writer
+    from crossband.film import Film
+    from crossband.film_writer import Writer
 
 __version__ = "0.1.0"
 
@@ -160,6 +161,7 @@ def open(
     only: Modality | None = None,
     codec: Codec | None = None,
     predictor: Codec | None = None,
+    jobs: int = 1,
 ) -> Film:
     """A film that is read and decoded where it is looked at; `Writer` makes films.
 
@@ -168,6 +170,8 @@ def open(
         only: decode these pictures and leave the others None.
         codec: what `load` gave; the weights that the film names if not given.
         predictor: likewise, for the frames between key frames.
+        jobs: groups of frames that are decoded at once where the film is iterated, each on one
+            core and ahead of what was asked for, up to 1 GiB of samples.
 
     Raises:
         SourceError: the file is not there or cannot be read.
@@ -175,14 +179,19 @@ def open(
     """
     from crossband.film import open_film
 
-    return open_film(source, only=only, codec=codec, predictor=predictor)
+    return open_film(source, only=only, codec=codec, predictor=predictor, jobs=jobs)
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Film", "Writer"):  # what they need takes longer to import than all of this
-        from crossband import film
+    # What these need takes longer to import than all of this.
+    if name == "Film":
+        from crossband.film import Film
 
-        return getattr(film, name)
+        return Film
+    if name == "Writer":
+        from crossband.film_writer import Writer
+
+        return Writer
     raise AttributeError(f"module 'crossband' has no attribute '{name}'")
 
 

@@ -41,7 +41,7 @@ from crossband.transforms.motion import (
     moved,
     summed,
 )
-from crossband.transforms.motion_search import search, vector_price
+from crossband.transforms.motion_search import QUICK, THOROUGH, search, vector_price
 
 Order = Literal["infrared-first", "visible-first", "auto"]
 _ORDERS = {
@@ -445,7 +445,8 @@ class Codec:
             motion = None
             if before is not None:
                 shown = prepare(before.raster, modality, shape, self._real)
-                motion = _Motion(picture, shown, before, shape, index, first)
+                passes = THOROUGH if effort >= _TRY_ALONE else QUICK
+                motion = _Motion(picture, shown, before, shape, index, first, passes)
             given = [(first, registration)]
             if first is not None and alone:
                 given = [(None, None)]
@@ -621,6 +622,7 @@ class _Motion:
         shape: Geometry,
         index: int,
         first: Shown | None,
+        passes: int,
     ) -> None:
         self._before, self._change = before, brightness(picture, shown)
         self._shown = brightened(shown, self._change)
@@ -631,6 +633,7 @@ class _Motion:
             vector_price(torch.tensor([index])),
             FURTHEST,
             [torch.from_numpy(each)[None].float() for each in references.values()],
+            passes=passes,
         )
         self._fields = dict(zip((Reference.NONE, *references), fields, strict=True))
 

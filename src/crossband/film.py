@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Films: pairs in order of time in one file, written as they come and read at any place.
+"""Films as they are read: pairs in order of time, decoded where they are looked at.
 
-    Pair ── Writer ── FrameCodec ──► frame record ──► file
-    Pair ◄── Film ─── FrameCodec ◄── frame record ◄── file
+    Pair ◄── Film ── FrameDecoder ── FrameCodec ◄── frame record ◄── file
 
 A key frame is coded as a pair of its own, the frames up to the next one given the frame before. So
-a frame in the middle of a film is decoded from the key frame before it on.
+a frame in the middle of a film is decoded from the key frame before it on, and groups, each a key
+frame and those that rest on it, can be decoded side by side (`jobs`).
 """
 
 from __future__ import annotations
@@ -13,284 +13,31 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, overload
+from typing import TYPE_CHECKING, BinaryIO, overload
 
 from crossband.container import (
     Damage,
     FilmHeader,
     FilmReader,
-    FilmWriter,
-    FrameRecord,
     IndexEntry,
     StoredFrame,
     read_frame,
     read_index,
 )
-from crossband.errors import CorruptStream, MissingPicture, OutputError, PictureError, SourceError
+from crossband.errors import CorruptStream, MissingPicture, SourceError
 from crossband.pair import Camera, Clip, Frame, Modality, Pair
 
 if TYPE_CHECKING:
     from crossband.codec import Codec
     from crossband.frame_codec import FrameCodec
-    from crossband.homography import Homography
-
-    Order = Literal["infrared-first", "visible-first", "auto"]
 
 Path_ = str | os.PathLike[str]
-KEYFRAME = 32
-"""Frames from one key frame to the next, if no scene changes."""
-
-
-class Writer:
-    """Codes pairs into a film, one after another.
-
-    Use it as a context manager. Whatever ends the block, an error or Ctrl-C too, the file holds
-    every frame that was written. A file that gets no frame is not made.
-
-    Example:
-        with crossband.Writer("scene.xb", quality=60) as writer:
-            for pair in pairs:
-                writer.write(pair)
-    """
-
-    def __init__(
-        self,
-        target: Path_ | BinaryIO,
-        *,
-        quality: float = 50,
-        order: Order = "infrared-first",
-        effort: int = 5,
-        frames_per_second: float = 30,
-        cameras: tuple[Camera, ...] = (),
-        codec: Codec | None = None,
-        predictor: Codec | None = None,
-        keyframe: int = KEYFRAME,
-        registration: Homography | Literal["auto"] | None = None,
-        force: bool = False,
-    ) -> None:
-        """Prepares a film; the first frame makes the file.
-
-        Args:
-            target: a path, or a binary file or pipe that is written to and left open.
-            quality: 0 to 100, higher is better and larger.
-            order: which picture of a frame is coded first, on its own.
-            effort: 1 to 9, higher tries more and takes longer.
-            frames_per_second: how far frames are apart that come without a time.
-            cameras: visible, infrared, or both in this order; needed if the first pair lacks a
-                picture that later ones have. Else those of the first pair.
-            codec: what `crossband.load` gave; the default weights if not given.
-            predictor: likewise, of weights of films, for the frames between key frames; if not
-                given, those that are shipped for `codec`, and where there are none every frame is
-                a key frame.
-            keyframe: most frames from one key frame to the next; a change of scene makes one too.
-                1: every frame is a key frame.
-            registration: where the infrared pictures lie in the visible ones; `auto` looks for it
-                at the first frame, and after every `keyframe` frames until it is found.
-            force: replace a file that exists.
-
-        Raises:
-            OutputError: the path cannot be written, or exists and `force` is not set.
-            PictureError: a rate that is not above 0, or a distance of key frames below 1.
-        """
-        if keyframe < 1:
-            raise PictureError(f"keyframe is {keyframe}; allowed are 1 and more")
-        if not 0 < frames_per_second <= 1_000_000:
-            raise PictureError(
-                f"the rate is {frames_per_second:g} frames a second; above 0, up to 1,000,000 is"
-                " allowed"
-            )
-        self._path: Path | None = None
-        self._file: BinaryIO | None = None
-        if isinstance(target, str | os.PathLike):
-            from crossband.sources import check_destination
-
-            self._path = check_destination(target, force=force)
-        else:
-            self._file = target
-        self._options = (quality, order, effort)
-        self._period_us = 1e6 / frames_per_second
-        self._next_us = 0.0
-        self._last_us = -1
-        self._cameras = cameras
-        self._weights = (codec, predictor, keyframe)
-        self._registration = registration
-        self._codec: FrameCodec | None = None
-        self._writer: FilmWriter | None = None
-        self._is_broken = False
-        self._is_closed = False
-
-    @property
-    def frames(self) -> int:
-        """Frames in the file."""
-        return 0 if self._writer is None else self._writer.frames
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes in the file."""
-        return 0 if self._writer is None else self._writer.size_bytes
-
-    def write(
-        self,
-        pair: Pair,
-        *,
-        timestamp_us: int | None = None,
-        visible_offset_ns: int = 0,
-        infrared_offset_ns: int = 0,
-    ) -> None:
-        """Codes a pair and appends it.
-
-        Args:
-            pair: both pictures, or one while the other camera is silent; their metadata is left
-                out, for films carry none.
-            timestamp_us: microseconds on the clock of the cameras, later than the frame before;
-                if not given, one frame after it.
-            visible_offset_ns: nanoseconds from there to the visible picture's own stamp.
-            infrared_offset_ns: likewise.
-
-        Raises:
-            PictureError: the pair is not of the film's cameras, or its time is not later.
-            OutputError: the file cannot be written; it keeps all frames before.
-        """
-        if self._is_closed or self._is_broken:
-            raise PictureError(f"the film of {self.frames} frames is closed; open another Writer")
-        at_us = round(self._next_us) if timestamp_us is None else timestamp_us
-        if at_us <= self._last_us:
-            raise PictureError(
-                f"frame {self.frames} is at {at_us} us, the one before at {self._last_us} us;"
-                " times must increase from 0: sort the frames"
-            )
-        self._check_cameras(pair)
-        if self._codec is None:
-            self._codec = _film_codec(*self._weights)
-        quality, order, effort = self._options
-        self._register(pair)
-        pictures, predicted = self._codec.encode(
-            pair,
-            quality=quality,
-            order=order,
-            effort=effort,
-            registration=None if self._registration == "auto" else self._registration,
-        )
-        if self._writer is None:
-            self._writer = self._start(self._codec)
-        before = self._writer.size_bytes
-        try:
-            offsets_ns = tuple(
-                visible_offset_ns if each.modality is Modality.VISIBLE else infrared_offset_ns
-                for each in pictures
-            )
-            own = offsets_ns if any(offsets_ns) else ()
-            self._writer.write(FrameRecord(at_us, pictures, predicted, own))
-        except BaseException as error:
-            # Ctrl-C too: what is whole stays, what is not goes.
-            self._break_off(before)
-            if isinstance(error, OSError) and self._path is not None:
-                raise self._disk_error(error) from error
-            raise
-        self._last_us = at_us
-        self._next_us = at_us + self._period_us
-
-    def close(self) -> None:
-        """Writes the index and closes the file that it opened.
-
-        Raises:
-            PictureError: there is no frame, and so no film.
-            OutputError: the index cannot be written; the frames are there.
-        """
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._is_broken:
-            return
-        if self._writer is None:
-            raise PictureError("the film has no frame; at least one is needed")
-        before = self._writer.size_bytes
-        try:
-            self._writer.close()
-        except BaseException as error:
-            self._break_off(before)
-            if isinstance(error, OSError) and self._path is not None:
-                raise self._disk_error(error) from error
-            raise
-        if self._path is not None and self._file is not None:
-            self._file.close()
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None or self._writer is not None:
-            self.close()
-
-    def _start(self, codec: FrameCodec) -> FilmWriter:
-        if self._file is None:
-            assert self._path is not None
-            try:
-                # Unbuffered, so that what the system refuses is known record by record.
-                self._file = self._path.open("wb", buffering=0)
-            except OSError as error:
-                raise self._disk_error(error) from error
-        key, predictor = (
-            b"" if each is None else bytes.fromhex(each.model.card.weights_id)
-            for each in (codec.key, codec.predictor)
-        )
-        return FilmWriter(self._file, FilmHeader(key, self._cameras, predictor))
-
-    def _register(self, pair: Pair) -> None:
-        """Looks for a registration where one is wanted and none is known yet."""
-        keyframe = self._weights[2]
-        if self._registration != "auto" or self.frames % keyframe:
-            return
-        if pair.visible is not None and pair.infrared is not None:
-            from crossband.registration import estimate
-
-            self._registration = estimate(pair.visible, pair.infrared).homography or "auto"
-
-    def _check_cameras(self, pair: Pair) -> None:
-        seen = {
-            modality: Camera.of(raster, modality)
-            for modality in Modality
-            if (raster := pair.get(modality)) is not None
-        }
-        if not self._cameras:
-            self._cameras = tuple(seen.values())
-        declared = {camera.modality: camera for camera in self._cameras}
-        for modality, camera in seen.items():
-            if modality not in declared:
-                raise PictureError(
-                    f"frame {self.frames} has a {modality.value} picture, the first frame had none;"
-                    " name both cameras when the film is opened: Writer(..., cameras=...)"
-                )
-            if camera != declared[modality]:
-                raise PictureError(
-                    f"frame {self.frames}: the {modality.value} picture is {camera}, that camera"
-                    f" of the film is {declared[modality]}; all frames must be alike: start"
-                    " another film"
-                )
-
-    def _break_off(self, size_bytes: int) -> None:
-        """Cuts an own file behind the last whole record."""
-        self._is_broken = True
-        if self._path is not None and self._file is not None:
-            try:
-                self._file.truncate(size_bytes)
-            finally:
-                self._file.close()
-            if size_bytes == 0:
-                self._path.unlink(missing_ok=True)
-
-    def _disk_error(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"{self._path}: cannot be written ({error.strerror or error}) after {self.frames}"
-            " frames, which are there: make room or write elsewhere"
-        )
+_Decoded = tuple[int, Frame | Damage | None]
+"""A frame's number and what became of it; None if it lacks the only picture wanted."""
+_AHEAD = 64
+"""Frames that a job decodes at most before they are taken."""
 
 
 class Film(Sequence[Pair]):
@@ -311,6 +58,7 @@ class Film(Sequence[Pair]):
         predictor: Codec | None = None,
         ending: str | None = None,
         damages: tuple[Damage, ...] = (),
+        jobs: int = 1,
     ) -> None:
         """A film of the given frames; see `crossband.open`."""
         self.header = header
@@ -323,6 +71,7 @@ class Film(Sequence[Pair]):
         self._entries = entries
         self._places = {entry.number: entry for entry in entries}
         self._decoder = FrameDecoder(header, only=only, codec=codec, predictor=predictor)
+        self._jobs = jobs
         self._is_owner = False
 
     @property
@@ -383,7 +132,10 @@ class Film(Sequence[Pair]):
             on_damage: gets each frame that cannot be decoded, and the rest goes on; if not given,
                 such a frame raises CorruptStream.
         """
-        return self._decoder.twin().frames(self.stored(), on_damage=on_damage, wanted=self.numbers)
+        found = self._decoder.twin().frames(
+            self.stored(), on_damage=on_damage, wanted=self.numbers, jobs=self._jobs
+        )
+        return (frame for _, frame in found)
 
     @property
     def numbers(self) -> Container[int]:
@@ -507,29 +259,53 @@ class FrameDecoder:
         *,
         on_damage: Callable[[Damage], None] | None = None,
         wanted: Container[int] | None = None,
-    ) -> Iterator[Frame]:
-        """Decodes what a `Film` or a `FilmReader` gives, one at a time.
+        jobs: int = 1,
+    ) -> Iterator[tuple[int, Frame]]:
+        """Decodes what a `Film` or a `FilmReader` gives; numbers and frames.
 
         Args:
             events: frames and damages in the order of the file.
             on_damage: gets what cannot be decoded, and the rest goes on; if not given, that
                 raises CorruptStream.
             wanted: numbers of the frames to give, the others are there to rest on; None: all.
+            jobs: groups that are decoded at once, each on one core; above 1, frames are read and
+                decoded ahead, up to 1 GiB of samples.
         """
-        for event in events:
-            damage = event if isinstance(event, Damage) else None
-            if isinstance(event, StoredFrame):
-                try:
-                    frame = self.decode(event)
-                except CorruptStream as error:
-                    damage = Damage(event.number, event.offset, str(error))
-                else:
-                    if frame is not None and (wanted is None or event.number in wanted):
-                        yield frame
-            if damage is not None:
+        for number, found in self._by_jobs(events, jobs) if jobs > 1 else self._decoded(events):
+            if isinstance(found, Damage):
                 if on_damage is None:
-                    raise CorruptStream(damage.message)
-                on_damage(damage)
+                    raise CorruptStream(found.message)
+                on_damage(found)
+            elif found is not None and (wanted is None or number in wanted):
+                yield number, found
+
+    def _decoded(self, events: Iterable[StoredFrame | Damage]) -> Iterator[_Decoded]:
+        for event in events:
+            found: Frame | Damage | None
+            if isinstance(event, Damage):
+                found = event
+            else:
+                try:
+                    found = self.decode(event)
+                except CorruptStream as error:
+                    found = Damage(event.number, event.offset, str(error))
+            yield event.number or 0, found
+
+    def _by_jobs(self, events: Iterable[StoredFrame | Damage], jobs: int) -> Iterator[_Decoded]:
+        from crossband.in_order import WAITING_BYTES, InOrder
+
+        frame_bytes = sum(each.size_bytes for each in self._header.cameras)
+        longest = WAITING_BYTES // ((jobs + 1) * frame_bytes)
+        with InOrder[list[_Decoded]](jobs) as pool:
+            decoder = self.twin()
+            for group in _groups(events, max(1, min(longest, _AHEAD))):
+                first = group[0]
+                if isinstance(first, StoredFrame) and not first.frame.predicted:
+                    decoder = decoder.twin()
+                else:  # goes on where the last one ended
+                    yield from chain.from_iterable(pool.rest())
+                yield from chain.from_iterable(pool.put(list, decoder._decoded(group)))
+            yield from chain.from_iterable(pool.rest())
 
     def _load(self) -> FrameCodec:
         """The weights given, else those that the film names."""
@@ -546,16 +322,19 @@ class FrameDecoder:
         return FrameCodec(codec, predictor)
 
 
-def _film_codec(codec: Codec | None, predictor: Codec | None, keyframe: int) -> FrameCodec:
-    """What a film is written with."""
-    import crossband
-    from crossband import models
-    from crossband.frame_codec import FrameCodec
-
-    codec = codec or crossband.load()
-    if predictor is None and keyframe > 1 and (name := models.of_films(codec.model.card)):
-        predictor = crossband.load(name)
-    return FrameCodec(codec, predictor if keyframe > 1 else None, keyframe=keyframe)
+def _groups(
+    events: Iterable[StoredFrame | Damage], longest: int
+) -> Iterator[list[StoredFrame | Damage]]:
+    """Runs of events, each from a key frame on, but none longer than `longest`."""
+    group: list[StoredFrame | Damage] = []
+    for event in events:
+        is_key = isinstance(event, StoredFrame) and not event.frame.predicted
+        if group and (is_key or len(group) == longest):
+            yield group
+            group = []
+        group.append(event)
+    if group:
+        yield group
 
 
 def open_film(
@@ -564,6 +343,7 @@ def open_film(
     only: Modality | None = None,
     codec: Codec | None = None,
     predictor: Codec | None = None,
+    jobs: int = 1,
 ) -> Film:
     """A film that is read and decoded where it is looked at.
 
@@ -576,6 +356,8 @@ def open_film(
         only: decode these pictures and leave the others None.
         codec: what `crossband.load` gave; the weights that the film names if not given.
         predictor: likewise, for predicted frames.
+        jobs: groups that are decoded at once, each on one core, where the film is iterated; above
+            1, frames are decoded ahead, up to 1 GiB of samples.
 
     Raises:
         SourceError: the file is not there or cannot be read.
@@ -583,7 +365,7 @@ def open_film(
         MissingPicture: the film has no such camera.
     """
     if not isinstance(source, str | os.PathLike):
-        return _open(source, only, codec, predictor)
+        return _open(source, only, codec, predictor, jobs)
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - the film keeps it open
     except OSError as error:
@@ -592,7 +374,7 @@ def open_film(
             " check the path"
         ) from error
     try:
-        film = _open(file, only, codec, predictor)
+        film = _open(file, only, codec, predictor, jobs)
     except BaseException:
         file.close()
         raise
@@ -601,7 +383,11 @@ def open_film(
 
 
 def _open(
-    file: BinaryIO, only: Modality | None, codec: Codec | None, predictor: Codec | None
+    file: BinaryIO,
+    only: Modality | None,
+    codec: Codec | None,
+    predictor: Codec | None,
+    jobs: int,
 ) -> Film:
     file.seek(0)
     reader = FilmReader(file)
@@ -629,4 +415,5 @@ def _open(
         predictor=predictor,
         ending=ending,
         damages=tuple(damages),
+        jobs=jobs,
     )

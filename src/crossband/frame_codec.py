@@ -18,7 +18,7 @@ from crossband.container import PictureRecord
 from crossband.errors import CorruptStream, PictureError
 from crossband.homography import Homography
 from crossband.pair import Modality, Pair
-from crossband.scenes import Blocks, block_means, is_cut
+from crossband.scenes import GroupPlan
 
 _FAILED = 16.0
 """Times the mean squared error of the key frame that makes a prediction a failure."""
@@ -59,9 +59,8 @@ class FrameCodec:
             key, predictor = key.in_double(), predictor.in_double()
         self.key, self.predictor, self.keyframe = key, predictor, keyframe
         self._past: dict[Modality, Shown] = {}
-        self._since_key = 0
+        self._plan = GroupPlan(keyframe)
         self._order: Order = "infrared-first"
-        self._scene: Blocks = {}
         self._key_errors: Mapping[Modality, float] = {}
         self._key_bytes = 0
         self._alone = False
@@ -93,9 +92,8 @@ class FrameCodec:
                 show=False,
                 registration=registration,
             ).records, False
-        scene = block_means(pair)
         coded = None
-        if 0 < self._since_key < self.keyframe and self._continues(scene):
+        if not self._plan.begins(pair) and all(m in self._past for m in Modality if pair.get(m)):
             coded = self._predicted(pair, quality, effort, registration)
         predicted = coded is not None
         if coded is None:
@@ -107,8 +105,6 @@ class FrameCodec:
             self._order = _order(coded.records)
             self._key_errors, self._key_bytes = _errors(pair, coded), coded.size_bytes
         self._past |= coded.shown
-        self._scene = {**self._scene, **scene}
-        self._since_key += 1
         return coded.records, predicted
 
     def _predicted(
@@ -168,11 +164,7 @@ class FrameCodec:
 
     def forget(self) -> None:
         """Lets go of the past: the next frame that can be coded is a key frame."""
-        self._past, self._since_key, self._scene, self._alone = {}, 0, {}, False
-
-    def _continues(self, scene: Blocks) -> bool:
-        """Whether each camera goes on with what it showed last."""
-        return all(each in self._past for each in scene) and not is_cut(self._scene, scene)
+        self._past, self._alone = {}, False
 
 
 def _order(records: tuple[PictureRecord, ...]) -> Order:

@@ -244,6 +244,11 @@ class Camera:
         """Height times width."""
         return self.height * self.width
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the samples of one picture."""
+        return self.pixels * self.channels * self.sample_bytes
+
     def __str__(self) -> str:
         kind = "RGB" if self.channels == 3 else "1 channel"
         bytes_ = ", 2 bytes each" if self.sample_bytes == 2 and self.bit_depth <= 8 else ""

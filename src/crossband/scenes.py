@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a film cuts from one scene to another, told by the means of blocks."""
+"""Where a film cuts from one scene to another, told by the means of blocks: groups begin there."""
 
 from __future__ import annotations
 
@@ -46,6 +46,32 @@ def is_cut(before: Blocks, after: Blocks) -> bool:
     """
     both = [(before[each], after[each]) for each in after if each in before]
     return bool(both) and all(_differ(one, other) for one, other in both)
+
+
+class GroupPlan:
+    """Which frames begin a group: those that can rest on none before, and one every so often.
+
+    It sees only the pictures as they come, so groups can be planned before any is coded.
+    """
+
+    def __init__(self, keyframe: int) -> None:
+        """A plan of groups of at most `keyframe` frames."""
+        self._keyframe = keyframe
+        self._frames = 0
+        self._scene: Blocks = {}
+
+    def begins(self, pair: Pair) -> bool:
+        """Whether a group begins with the next frame: at the first one, when the last group is as
+        long as may be, at a cut, and when a camera comes that the group has not seen yet."""
+        scene = block_means(pair)
+        begins = (
+            not 0 < self._frames < self._keyframe
+            or any(each not in self._scene for each in scene)
+            or is_cut(self._scene, scene)
+        )
+        self._frames = 1 if begins else self._frames + 1
+        self._scene = scene if begins else {**self._scene, **scene}
+        return begins
 
 
 def _means(raster: Raster) -> npt.NDArray[np.float64]:

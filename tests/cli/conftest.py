@@ -69,6 +69,9 @@ class StoringCodec:
         card = SimpleNamespace(name="base", path=Path("storing"), weights_id=weights_id.hex())
         self.model = SimpleNamespace(codes_films=codes_films, card=card)
 
+    def in_double(self) -> StoringCodec:
+        return self
+
     def encode(
         self,
         pair: Pair,

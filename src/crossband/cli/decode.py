@@ -13,7 +13,7 @@ import typer
 
 from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics
 from crossband.cli.film import DecodeFilm, decode_film
-from crossband.cli.options import CodedWith, FilmCodedWith, Force, Json
+from crossband.cli.options import CodedWith, FilmCodedWith, Force, Jobs, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
     STANDARD,
@@ -89,6 +89,7 @@ def decode(
             " lossless.  [default: png into a folder, else by the name's ending]",
         ),
     ] = None,
+    jobs: Jobs = None,
     visible_topic: VisibleTopic = None,
     infrared_topic: InfraredTopic = None,
     model: CodedWith = None,
@@ -122,6 +123,7 @@ def decode(
             force,
             json,
             bag_topics(visible_topic, infrared_topic),
+            jobs,
         )
         with coded:
             return decode_film(coded, request)
@@ -136,11 +138,11 @@ def decode(
         Modality.VISIBLE: visible_format or format,
         Modality.INFRARED: format,
     }
-    film_options = (frames, codec, film_model, visible_topic, infrared_topic)
+    film_options = (frames, codec, film_model, jobs, visible_topic, infrared_topic)
     if skip_damaged or any(option is not None for option in film_options):
         raise UsageError(
-            "--frames, --skip-damaged, --codec, --film-model and topics are for films; this is a"
-            " pair"
+            "--frames, --skip-damaged, --codec, --film-model, --jobs and topics are for films; this"
+            " is a pair"
         )
     wanted = None if only is None else Modality(only)
     held = [record.modality for record in crossband.info(data).records]

@@ -11,7 +11,7 @@ import typer
 from crossband.cli.bag import InfraredTopic, VisibleTopic, bag_topics, is_bag_input
 from crossband.cli.film import EncodeFilm, FilmOptions, are_films, encode_film
 from crossband.cli.kelvin import KelvinPerCount, MaxErrorKelvin, bound_note, check_kelvin
-from crossband.cli.options import DropAlpha, Force, Json
+from crossband.cli.options import DropAlpha, Force, Jobs, Json
 from crossband.cli.outcome import ExitCode, UsageError, complain, print_json
 from crossband.cli.streams import (
     STANDARD,
@@ -169,6 +169,7 @@ def encode(
             " where it is shipped]",
         ),
     ] = None,
+    jobs: Jobs = None,
     visible_topic: VisibleTopic = None,
     infrared_topic: InfraredTopic = None,
     drop_alpha: DropAlpha = False,
@@ -225,7 +226,7 @@ def encode(
         from crossband.sources import check_destination
 
         check_destination(output, force=force)
-    options = FilmOptions(match, tolerance, rate, keyframe, film_model)
+    options = FilmOptions(match, tolerance, rate, keyframe, film_model, jobs)
     options.check()
     if is_bag or are_films(visible, infrared):
         if target_bpp is not None or target_bytes is not None:

@@ -37,6 +37,7 @@ class FilmOptions:
     frames_per_second: float | None = None
     keyframe: int | None = None
     film_model: str | None = None
+    jobs: int | None = None
 
     def given(self) -> list[str]:
         """The options that were given, as the command line has them."""
@@ -46,6 +47,7 @@ class FilmOptions:
             "--rate": self.frames_per_second,
             "--keyframe": self.keyframe,
             "--film-model": self.film_model,
+            "--jobs": self.jobs,
         }
         return [option for option, value in named.items() if value is not None]
 
@@ -73,7 +75,7 @@ class FilmOptions:
     @property
     def most_between(self) -> int:
         """Frames from one key frame to the next."""
-        from crossband.film import KEYFRAME
+        from crossband.film_writer import KEYFRAME
 
         return 1 if self.film_model == "none" else self.keyframe or KEYFRAME
 
@@ -128,7 +130,7 @@ def are_films(visible: str | None, infrared: str | None) -> bool:
 def encode_film(request: EncodeFilm) -> ExitCode:
     """Two recordings in, one film out; Ctrl-C leaves a whole film of the frames so far."""
     import crossband
-    from crossband.film import Writer
+    from crossband.film_writer import Writer
 
     recordings = _recordings(request)
     for recording in recordings:
@@ -157,6 +159,7 @@ def encode_film(request: EncodeFilm) -> ExitCode:
         predictor=predictor,
         keyframe=request.options.most_between,
         registration=registration,
+        jobs=_jobs(request.options.jobs),
         force=request.force,
     )
     try:
@@ -172,9 +175,13 @@ def encode_film(request: EncodeFilm) -> ExitCode:
                     visible_offset_ns=frame.visible_offset_ns,
                     infrared_offset_ns=frame.infrared_offset_ns,
                 )
-                advance()
+                advance(writer.frames)
                 if was_interrupted():
                     break
+            for done in writer.flush():
+                advance(done)
+                if was_interrupted():
+                    writer.stop()
     except OutputError:
         raise
     except CrossbandError as error:
@@ -202,6 +209,13 @@ def encode_film(request: EncodeFilm) -> ExitCode:
     else:
         print("\n".join(tally.lines(request.output)))
     return ExitCode.DONE
+
+
+def _jobs(wanted: int | None) -> int:
+    """As asked, else one a core, up to four: each takes some hundred megabytes."""
+    import torch
+
+    return min(torch.get_num_threads(), 4) if wanted is None else wanted
 
 
 def _registration(
@@ -240,6 +254,7 @@ class DecodeFilm:
     json: bool
     topics: Mapping[Modality, str] = field(default_factory=dict)
     """In a bag; empty: the default ones."""
+    jobs: int | None = None
 
     @property
     def is_bag(self) -> bool:
@@ -306,22 +321,20 @@ def decode_film(coded: Coded, request: DecodeFilm) -> ExitCode:
     started = time.perf_counter()
     with ExitStack() as undo:
         sinks = _sinks(header, paths, request, undo)
-        numbers: list[int] = []
         frames = decoder.frames(
-            _noted(events, numbers),
+            events,
             on_damage=on_damage if request.skip_damaged else None,
             wanted=wanted,
+            jobs=_jobs(request.jobs),
         )
         with _progress("decoding", total) as advance:
-            for frame in frames:
+            for done, (number, frame) in enumerate(frames, 1):
                 for modality, sink in sinks.items():
                     if (raster := frame.pair.get(modality)) is not None:
                         stamp_us, rest_ns = divmod(frame.stamp_ns(modality), 1000)
-                        sink.write(
-                            raster, number=numbers[-1], timestamp_us=stamp_us, rest_ns=rest_ns
-                        )
+                        sink.write(raster, number=number, timestamp_us=stamp_us, rest_ns=rest_ns)
                         counts[modality] += 1
-                advance()
+                advance(done)
         if not any(counts.values()):
             raise MissingPicture(
                 f"{shown_name(coded.name)}: none of its frames could be decoded; nothing was"
@@ -381,7 +394,7 @@ def verify_film(
     codec, predictor = _codecs(reader.header, model, film_model, codecs)
     decoder = FrameDecoder(reader.header, codec=codec, predictor=predictor)
     damages: list[Damage] = []
-    for _ in decoder.frames(iter(reader), on_damage=damages.append):
+    for _ in decoder.frames(iter(reader), on_damage=damages.append, jobs=_jobs(None)):
         pass
     wrong = [damage.message for damage in damages[:3]]
     if len(damages) > 3:
@@ -477,15 +490,6 @@ def _cut(events: Any, span: slice | None) -> Iterator[StoredFrame | Damage]:
         yield event
         if span is not None and span.stop is not None and (event.number or 0) + 1 >= span.stop:
             return
-
-
-def _noted(
-    events: Iterator[StoredFrame | Damage], numbers: list[int]
-) -> Iterator[StoredFrame | Damage]:
-    """Leaves the number of the frame under way in `numbers`."""
-    for event in events:
-        numbers[:] = [event.number or 0]
-        yield event
 
 
 def _codecs(
@@ -586,10 +590,10 @@ def _until_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Shows frames, frames a second and time left on a terminal's standard error."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -602,13 +606,10 @@ def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(),
     )
     started = time.perf_counter()
-    done = 0
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total or None, rate=0.0)
 
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            bar.update(task, advance=1, rate=done / (time.perf_counter() - started))
+        def advance(done: int) -> None:
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - started))
 
         yield advance

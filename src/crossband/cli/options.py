@@ -28,3 +28,12 @@ FilmCodedWith = Annotated[
 DropAlpha = Annotated[
     bool, typer.Option("--drop-alpha", help="Leave transparency out instead of refusing it.")
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Films: groups of frames that are worked on at once, each on one core.  [default: one"
+        " a core, up to 4]",
+    ),
+]
