@@ -489,6 +489,19 @@ def long_films() -> str:
     return head + made if made else NOT_MEASURED
 
 
+def film_speed() -> str:
+    """Frames a second by effort and number of jobs."""
+    if not (RESULTS / "film-speed.json").exists():
+        return NOT_MEASURED
+    found = json.loads((RESULTS / "film-speed.json").read_text(encoding="utf-8"))
+    head = "| effort | jobs | encoded a second | decoded a second | bytes |\n" + _RULE * 5 + "|\n"
+    return head + "".join(
+        f"| {row['effort']} | {row['jobs']} | {row['encoded_a_second']:.2f}"
+        f" | {row['decoded_a_second']:.2f} | {row['bytes']:,} |\n"
+        for row in found["rows"]
+    )
+
+
 def _ratio(found: dict[str, list[float]]) -> str:
     seconds = found["seconds_a_frame"]
     return f"{seconds[-1] / seconds[0]:.2f}"
@@ -498,7 +511,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
     for maker in (
         *(stills, stills_vvenc, stills_joint, stills_points),
-        *(films, films_own, films_points, long_films),
+        *(films, films_own, films_points, long_films, film_speed),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
         *(misalignment, misalignment_sets),

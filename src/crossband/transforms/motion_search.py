@@ -29,8 +29,8 @@ _STAGES = ((2, (8, 4)), (1, (2, 1)))
 _EVERY = 2
 """Rows of which one is compared."""
 THOROUGH, QUICK = 4, 2
-"""Times that every block is offered its neighbours' vectors; twice takes two thirds of the time, and
-errors and bits are 0.1 to 0.8 % more."""
+"""Times that every block is offered its neighbours' vectors; twice takes two thirds of the time,
+and errors and bits are 0.1 to 0.8 % more."""
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
