@@ -474,7 +474,7 @@ def long_films() -> str:
         encoding, decoding, away = (found[k] for k in ("encoding", "decoding", "difference"))
         made += (
             f"| {found['frames']:,} of {found['width']}x{found['height']}"
-            f" | {_ratio(encoding)} | {_ratio(decoding)}"
+            f" | {_ratio(encoding, found['jobs'])} | {_ratio(decoding, found['jobs'])}"
             f" | {encoding['peak_mib'][0]} to {encoding['peak_mib'][-1]} MiB"
             f" | {decoding['peak_mib'][0]} to {decoding['peak_mib'][-1]} MiB"
             f" | {away['largest_difference']} | {away['differing_share']:.1e}"
@@ -502,7 +502,9 @@ def film_speed() -> str:
     )
 
 
-def _ratio(found: dict[str, list[float]]) -> str:
+def _ratio(found: dict[str, list[float]], jobs: int) -> str:
+    if jobs > 1:  # frames are taken and given many at a time
+        return "n/a"
     seconds = found["seconds_a_frame"]
     return f"{seconds[-1] / seconds[0]:.2f}"
 
