@@ -27,6 +27,7 @@ import numpy as np
 
 from crossband.bench.anchors.anchor import AnchorError
 from crossband.bench.film_coders import FilmCoder, Films, find
+from crossband.bench.memory import watch_peak
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile
 from crossband.bench.run import Progress, Summary
 from crossband.bench.worker import WorkerError
@@ -187,6 +188,8 @@ def _measure(
         msssim_infrared=None,
         encode_s=round(coded["seconds"], 4) if timed else None,
         decode_s=round(decoded["seconds"], 4) if timed else None,
+        encode_peak_bytes=coded["peak_bytes"],
+        decode_peak_bytes=decoded["peak_bytes"],
     )
 
 
@@ -245,9 +248,11 @@ def main(action: str, name: str, folder: Path, told: object) -> None:
     coder = find(name)
     if action == "encode":
         films = {each: np.load(folder / f"{each.value}.npy") for each in Modality}
+        peak_bytes = watch_peak()
         started = time.perf_counter()
         coded = coder.encode(films, float(told))  # type: ignore[arg-type]
         seconds = time.perf_counter() - started
+        peak = peak_bytes()
         for number, data in enumerate(coded.files):
             (folder / f"{number}.bin").write_bytes(data)
         answer = {
@@ -255,14 +260,16 @@ def main(action: str, name: str, folder: Path, told: object) -> None:
             "settings": coded.settings,
             "pixel_format": coded.pixel_format,
             "seconds": seconds,
+            "peak_bytes": peak,
         }
     else:
         assert isinstance(told, dict)
         shapes = {Modality(each): tuple(shape) for each, shape in told.items()}
         files = [path.read_bytes() for path in sorted(folder.glob("*.bin"))]
+        peak_bytes = watch_peak()
         started = time.perf_counter()
         shown = coder.decode(files, shapes)
-        answer = {"seconds": time.perf_counter() - started}
+        answer = {"seconds": time.perf_counter() - started, "peak_bytes": peak_bytes()}
         for each, samples in shown.items():
             np.save(folder / f"{each.value}.npy", samples)
     print(json.dumps(answer))

@@ -62,6 +62,10 @@ class Row:
     ssim_visible: float | None = None
     """Only of a picture too small for MS-SSIM; of 11 pixels a side at least."""
     ssim_infrared: float | None = None
+    encode_peak_bytes: int | None = None
+    """Memory of the process that encoded the pair, with all that its codec loads; of the program
+    that it ran, if that took more. None where the system does not tell: only Linux does."""
+    decode_peak_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

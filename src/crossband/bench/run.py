@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -126,27 +127,31 @@ def run(
                     measured += 1
                     step(point)
 
+    unreadable: set[Task] = set()
     with contextlib.closing(RowFile(output)) as file, _Benches(jobs, limit_s) as benches:
         pending: dict[Future[Row], str] = {}
-        for task in tasks:
+        # Codec by codec, for a process has one codec only: `_Bench`.
+        for coder, task in itertools.product(present, tasks):
+            if task in unreadable:
+                continue
             what = f"{task.dataset}/{task.path.name}"
             try:
                 pair = read_pair(task.path.visible, task.path.infrared).pair.without_metadata()
             except SourceError as error:
-                step(what, points=points_a_pair, failure=str(error))
+                unreadable.add(task)
+                points = sum(len(grids[each.name]) for each in present[present.index(coder) :])
+                step(what, points=points, failure=str(error))
                 continue
-            input_id = digest(pair)
-            for coder in present:
-                names = (task.dataset, task.path.name, input_id, coder.name, coder.version())
-                for quality in grids[coder.name]:
-                    point = f"{what} {coder.name} {quality:g}"
-                    if (*names, quality) in file:
-                        kept += 1
-                        step(point)
-                        continue
-                    pending[benches.submit(names, pair, coder, quality)] = point
-                    # One job leaves this process idle: the seconds are the codec's alone.
-                    settle(pending, down_to=jobs - 1)
+            names = (task.dataset, task.path.name, digest(pair), coder.name, coder.version())
+            for quality in grids[coder.name]:
+                point = f"{what} {coder.name} {quality:g}"
+                if (*names, quality) in file:
+                    kept += 1
+                    step(point)
+                    continue
+                pending[benches.submit(names, pair, coder, quality)] = point
+                # One job leaves this process idle: the seconds are the codec's alone.
+                settle(pending, down_to=jobs - 1)
         settle(pending, down_to=0)
     return Summary(measured, kept, tuple(failures), skipped)
 
@@ -196,9 +201,13 @@ class _Benches:
 
 
 class _Bench:
-    """A process that encodes and one that decodes."""
+    """A process that encodes and one that decodes; new ones for another codec.
+
+    So memory is that of one codec and not of those before it.
+    """
 
     def __init__(self, limit_s: float) -> None:
+        self._coder = ""
         self._encoder = Worker(limit_s=limit_s)
         self._decoder = Worker(limit_s=limit_s)
 
@@ -225,6 +234,10 @@ class _Bench:
             CrossbandError: the codec failed, or a picture did not come back.
         """
         dataset, image, digest, codec, version = names
+        if coder.spec != self._coder:
+            self._coder = coder.spec
+            self._encoder.renew()
+            self._decoder.renew()
         with tempfile.TemporaryDirectory(prefix="crossband-bench-") as folder:
             coded_folder, decoded_folder = Path(folder) / "coded", Path(folder) / "decoded"
             coded_folder.mkdir()
@@ -262,6 +275,8 @@ class _Bench:
             ssim_infrared=infrared.ssim,
             encode_s=round(coded.seconds, 4),
             decode_s=round(decoded.seconds, 4),
+            encode_peak_bytes=coded.peak_bytes,
+            decode_peak_bytes=decoded.peak_bytes,
         )
 
 

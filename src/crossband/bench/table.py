@@ -34,6 +34,8 @@ class Point:
     ssim_infrared: float | None
     encode_s: float | None
     decode_s: float | None
+    peak_bytes: int | None
+    """Memory, the largest of all rows, encoding or decoding."""
 
     @property
     def psnr_mean(self) -> float:
@@ -92,6 +94,8 @@ class TableLine:
     encode_s: float | None
     """Seconds a pair, mean over pictures and qualities; None if one has none."""
     decode_s: float | None
+    peak_bytes: int | None
+    """Memory of the largest process that coded, over all pictures and qualities."""
     visible_interval: Interval | None = None
     """From `with_intervals`; None: none was asked for, or there is none."""
     infrared_interval: Interval | None = None
@@ -223,6 +227,7 @@ def table(
                 pair=pair,
                 encode_s=_mean_of([point.encode_s for point in each.points]),
                 decode_s=_mean_of([point.decode_s for point in each.points]),
+                peak_bytes=_largest([point.peak_bytes for point in each.points]),
             )
         )
     return lines
@@ -289,15 +294,15 @@ def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
     """The lines as a Markdown table."""
     head = (
         "| data set | pictures | codec | visible | infrared | pair, best split | encode s |"
-        " decode s |\n"
-        "|---|---|---|---|---|---|---|---|\n"
+        " decode s | peak MiB |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
     )
     return head + "".join(
         f"| {line.dataset} | {line.images} | {line.codec} |"
         f" {percent_text(line.visible, line.visible_interval)} |"
         f" {percent_text(line.infrared, line.infrared_interval)} |"
         f" {percent_text(line.pair, line.pair_interval)} | {_number(line.encode_s, 2)} |"
-        f" {_number(line.decode_s, 3)} |\n"
+        f" {_number(line.decode_s, 3)} | {mebibytes(line.peak_bytes)} |\n"
         for line in lines
         if line.codec != reference
     )
@@ -334,6 +339,9 @@ def _mean(quality: float, rows: Sequence[Row]) -> Point:
         ssim_infrared=_mean_of([row.ssim_infrared for row in rows]),
         encode_s=_mean_of([row.encode_s for row in rows]),
         decode_s=_mean_of([row.decode_s for row in rows]),
+        peak_bytes=_largest(
+            [peak for row in rows for peak in (row.encode_peak_bytes, row.decode_peak_bytes)]
+        ),
     )
 
 
@@ -341,6 +349,17 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
     """None if there is no value, or one is None: pictures of two kinds have no common mean."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _largest(values: Sequence[int | None]) -> int | None:
+    """None if there is no value, or one is None."""
+    known = [value for value in values if value is not None]
+    return max(known) if known and len(known) == len(values) else None
+
+
+def mebibytes(value: int | None) -> str:
+    """Memory as tables have it."""
+    return "n/a" if value is None else f"{value / 2**20:.0f}"
 
 
 def percent_text(value: float | None, interval: Interval | None = None) -> str:

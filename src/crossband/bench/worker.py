@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from crossband.bench import coders
+from crossband.bench.memory import watch_peak
 from crossband.bench.pair_coder import CodedFile, PairCoder, Shapes
 from crossband.errors import CrossbandError
 from crossband.pair import Modality, Pair, Raster
@@ -68,6 +69,8 @@ class Encoded:
     pixel_format: str
     seconds: float
     """Wall clock of the encoder alone, samples to bytes."""
+    peak_bytes: int | None
+    """Memory of the process while it encoded; see `memory.watch_peak`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Decoded:
     pair: Pair
     seconds: float
     """Wall clock of the decoder alone, bytes to samples."""
+    peak_bytes: int | None
+    """Memory of the process while it decoded; see `memory.watch_peak`."""
 
 
 class Worker:
@@ -100,6 +105,13 @@ class Worker:
             self._stopped = True
             if self._process is not None:
                 _kill(self._process)
+
+    def renew(self) -> None:
+        """Ends the process; the next use starts one that has loaded nothing yet."""
+        if self._process is not None:
+            _kill(self._process)
+            _end(self._process)
+            self._process = None
 
     def close(self) -> None:
         """Stops, and gives back what the worker holds; no thread may be waiting for it."""
@@ -155,7 +167,8 @@ class Worker:
         )
         if "error" in reply:
             raise WorkerError(f"{coder.name} could not decode its own files: {reply['error']}")
-        return Decoded(_read_samples(folder, reply["bit_depths"]), reply["seconds"])
+        pair = _read_samples(folder, reply["bit_depths"])
+        return Decoded(pair, reply["seconds"], reply["peak_bytes"])
 
     def _ask(
         self, action: str, coder: PairCoder, folder: Path, **request: object
@@ -295,9 +308,11 @@ def _encode(request: dict[str, Any]) -> dict[str, Any]:
     coder = coders.find(request["coder"])
     folder = Path(request["folder"])
     pair = _read_samples(folder, request["bit_depths"])
+    peak_bytes = watch_peak()
     start = time.perf_counter()
     coded = coder.encode(pair, request["quality"])
     seconds = time.perf_counter() - start
+    peak = peak_bytes()
     files = []
     for number, file in enumerate(coded.files):
         (folder / f"{number}.bin").write_bytes(file.data)
@@ -309,6 +324,7 @@ def _encode(request: dict[str, Any]) -> dict[str, Any]:
         "settings": coded.settings,
         "pixel_format": coded.pixel_format,
         "seconds": seconds,
+        "peak_bytes": peak,
     }
 
 
@@ -319,10 +335,13 @@ def _decode(request: dict[str, Any]) -> dict[str, Any]:
         for path, holds in request["files"]
     ]
     shapes = Shapes(*(request[each.value] and tuple(request[each.value]) for each in Modality))
+    peak_bytes = watch_peak()
     start = time.perf_counter()
     pair = coder.decode(files, shapes)
     seconds = time.perf_counter() - start
-    return {"bit_depths": _write_samples(pair, Path(request["folder"])), "seconds": seconds}
+    peak = peak_bytes()
+    bit_depths = _write_samples(pair, Path(request["folder"]))
+    return {"bit_depths": bit_depths, "seconds": seconds, "peak_bytes": peak}
 
 
 if __name__ == "__main__":
