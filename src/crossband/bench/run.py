@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from crossband.bench import alone
 from crossband.bench.grids import qualities as grid
 from crossband.bench.metrics import ms_ssim, psnr, ssim
 from crossband.bench.pair_coder import PairCoder, Shapes
@@ -73,6 +74,7 @@ def run(
     qualities: Mapping[str, Sequence[float]] | None = None,
     limit_s: float = LIMIT_S,
     jobs: int = 1,
+    timing: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
     """Adds a row to the output for each pair, codec and quality that is not in it yet.
@@ -88,12 +90,17 @@ def run(
         limit_s: seconds that one encode or decode may take.
         jobs: points that are measured at once; with more than one, rows have no seconds and come
             in the order in which they end.
+        timing: take seconds in one thread, while no other bench runs; a row that has none such is
+            measured again. Only with one job.
         report: called after each point.
 
     Raises:
-        InputError: the output holds something else than rows.
+        InputError: the output holds something else than rows, or another bench is running and one
+            of both takes times.
         OutputError: the output cannot be written.
     """
+    if timing and jobs > 1:
+        raise ValueError(f"timing with {jobs} jobs; it must be 1")
     present = [coder for coder in coders if coder.available()]
     grids = {
         coder.name: tuple(map(float, (qualities or {}).get(coder.name) or grid(coder.name)))
@@ -128,7 +135,13 @@ def run(
                     step(point)
 
     unreadable: set[Task] = set()
-    with contextlib.closing(RowFile(output)) as file, _Benches(jobs, limit_s) as benches:
+    threads = 1 if timing else None
+    with (
+        alone.machine(alone=timing),
+        contextlib.closing(RowFile(output)) as file,
+        _Benches(jobs, limit_s, threads) as benches,
+    ):
+        timed = {row.key for row in file.rows if row.threads == 1}
         pending: dict[Future[Row], str] = {}
         # Codec by codec, for a process has one codec only: `_Bench`.
         for coder, task in itertools.product(present, tasks):
@@ -145,7 +158,7 @@ def run(
             names = (task.dataset, task.path.name, digest(pair), coder.name, coder.version())
             for quality in grids[coder.name]:
                 point = f"{what} {coder.name} {quality:g}"
-                if (*names, quality) in file:
+                if (*names, quality) in (timed if timing else file):
                     kept += 1
                     step(point)
                     continue
@@ -159,9 +172,9 @@ def run(
 class _Benches:
     """As many benches as jobs; a thread waits at each that measures."""
 
-    def __init__(self, jobs: int, limit_s: float) -> None:
+    def __init__(self, jobs: int, limit_s: float, threads: int | None) -> None:
         self._timed = jobs == 1
-        self._benches = [_Bench(limit_s) for _ in range(jobs)]
+        self._benches = [_Bench(limit_s, threads) for _ in range(jobs)]
         self._free: SimpleQueue[_Bench] = SimpleQueue()
         for bench in self._benches:
             self._free.put(bench)
@@ -206,10 +219,11 @@ class _Bench:
     So memory is that of one codec and not of those before it.
     """
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, threads: int | None) -> None:
         self._coder = ""
-        self._encoder = Worker(limit_s=limit_s)
-        self._decoder = Worker(limit_s=limit_s)
+        self._threads = threads
+        self._encoder = Worker(limit_s=limit_s, threads=threads)
+        self._decoder = Worker(limit_s=limit_s, threads=threads)
 
     def stop(self) -> None:
         """Ends both processes, from any thread."""
@@ -277,6 +291,7 @@ class _Bench:
             decode_s=round(decoded.seconds, 4),
             encode_peak_bytes=coded.peak_bytes,
             decode_peak_bytes=decoded.peak_bytes,
+            threads=self._threads,
         )
 
 

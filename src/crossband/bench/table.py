@@ -6,16 +6,21 @@ rows ──► pictures that every codec has at every quality ──► mean cur
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from crossband.bench.bd import Curve, bd_rate, best_split
-from crossband.bench.rows import Row
+from crossband.bench.rows import LOSSLESS_DB, Row
 from crossband.errors import InputError
 from crossband.pair import Modality
+
+Measure = Literal["psnr", "msssim", "ssim"]
+"""What a picture's fidelity is measured with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +60,23 @@ class CodecPoints:
     points: tuple[Point, ...]
     """By mean PSNR, rising."""
 
-    def curve(self, modality: Modality) -> Curve | None:
-        """The mean curve of one modality; None if its pictures are missing."""
+    def curve(self, modality: Modality, measure: Measure = "psnr") -> Curve | None:
+        """The mean curve of one modality; None if its pictures or the measure are missing.
+
+        (MS-)SSIM counts as -10 log10(1 - MS-SSIM), in dB like PSNR.
+        """
         pairs = [
-            (point.bpp_visible, point.psnr_visible)
-            if modality is Modality.VISIBLE
-            else (point.bpp_infrared, point.psnr_infrared)
+            (getattr(point, f"bpp_{modality.value}"), getattr(point, f"{measure}_{modality.value}"))
             for point in self.points
         ]
-        known = [(bpp, psnr) for bpp, psnr in pairs if bpp is not None and psnr is not None]
+        known = [(bpp, level) for bpp, level in pairs if bpp is not None and level is not None]
+        if measure != "psnr":
+            known = [(bpp, _structure_db(level)) for bpp, level in known]
         return Curve.through(known) if known else None
 
-    def pair_curve(self) -> Curve | None:
+    def pair_curve(self, measure: Measure = "psnr") -> Curve | None:
         """The pair with the best split of bits; None if a modality is missing."""
-        visible, infrared = (self.curve(modality) for modality in Modality)
+        visible, infrared = (self.curve(modality, measure) for modality in Modality)
         return None if visible is None or infrared is None else best_split(visible, infrared)
 
 
@@ -343,6 +351,11 @@ def _mean(quality: float, rows: Sequence[Row]) -> Point:
             [peak for row in rows for peak in (row.encode_peak_bytes, row.decode_peak_bytes)]
         ),
     )
+
+
+def _structure_db(value: float) -> float:
+    """(MS-)SSIM on a scale on which equal steps are equal factors of what is lost."""
+    return LOSSLESS_DB if value >= 1 else min(-10 * math.log10(1 - value), LOSSLESS_DB)
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:

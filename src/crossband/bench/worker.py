@@ -45,6 +45,9 @@ LIMIT_S = 300.0
 _START_LIMIT_S = 120.0
 """Shortest limit for a process to start and load a codec: torch alone takes 10 s on a busy disk."""
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What torch and numpy take their number of threads from."""
+
 
 class WorkerError(CrossbandError):
     """A process that codes did not answer in time, ended, or could not code."""
@@ -89,10 +92,12 @@ class Worker:
 
     Args:
         limit_s: seconds that one encode or decode may take.
+        threads: that libraries are told to use; None: as many as they like.
     """
 
-    def __init__(self, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, *, limit_s: float = LIMIT_S, threads: int | None = None) -> None:
         self._limit_s = limit_s
+        self._threads = threads
         self._process: subprocess.Popen[str] | None = None
         self._prepared: set[str] = set()
         self._stopped = False
@@ -222,21 +227,27 @@ class Worker:
                 raise WorkerError("the run ended")
             if self._process is None:
                 self._prepared.clear()
-                self._process = _start(self._temporary.name)
+                self._process = _start(self._temporary.name, self._threads)
             return self._process
 
 
-def _start(temporary: str) -> subprocess.Popen[str]:
+def _start(temporary: str, threads: int | None) -> subprocess.Popen[str]:
     # The package may run from a source tree that is not installed.
     source = str(Path(__file__).resolve().parents[2])
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    limits = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
     return subprocess.Popen(
         [sys.executable, "-m", "crossband.bench.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         # A codec that is killed leaves its temporary files where they are taken away.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": temporary},
+        env={
+            **os.environ,
+            **limits,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "TMPDIR": temporary,
+        },
         # Its own group: encoders that it starts are killed with it, and Ctrl-C is for the parent.
         start_new_session=True,
     )
