@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,6 +55,21 @@ def test_what_an_anchor_codes_comes_back_nearly(name, modality, films):
     shown = np.stack(list(anchor.decode(large.data, frames[0].shape)))
     assert shown.shape == films[modality].shape
     assert film_run._psnr(films[modality], shown) > 33
+
+
+@pytest.mark.parametrize(("name", "looks_ahead"), [("x265-ldp", False), ("x265-ra", True)])
+def test_low_delay_has_no_frame_that_waits_for_a_later_one(name, looks_ahead, films):
+    anchor = film_anchors.find(name)
+    if not anchor.available():
+        pytest.skip(f"{name} is not installed")
+    import av
+    from av.video.frame import PictureType
+
+    data = anchor.encode(list(films[Modality.VISIBLE]), 35, None).data
+    with av.open(io.BytesIO(data), format="hevc") as file:
+        kinds = {PictureType(frame.pict_type).name for frame in file.decode(video=0)}
+    assert ("B" in kinds) == looks_ahead
+    assert {"I", "P"} <= kinds
 
 
 @pytest.mark.parametrize("name", ["x265-ldp", "x265-ra", "svtav1-ra"])

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,44 @@ def test_exit_codes_tell_what_a_run_did(pairs: Path, capsys: pytest.CaptureFixtu
     assert seen.err == "crossband: folder/a bad 1: false ended with code 1: it said nothing\n"
     fresh = {**words, "quality": ["bad=1"], "output": pairs / "fresh.jsonl"}
     assert bench.run(**fresh, external=[bad]) == ExitCode.NOTHING_DONE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
+def test_a_run_that_was_killed_goes_on_and_leaves_no_process(pairs: Path) -> None:
+    output, told = pairs / "rows.jsonl", pairs / "pids"
+    program = pairs / "encode.py"
+    program.write_text(
+        "import os, shutil, sys, time\n"
+        f"open({str(told)!r}, 'a').write(f'{{os.getppid()}}\\n')\n"
+        "time.sleep(0.2)\nshutil.copy(*sys.argv[1:3])\n"
+    )
+    store = f"{sys.executable} -S {program} {{input}} {{output}}"
+    words = ["--data", str(pairs), "-o", str(output), "--quality", "store=1,2,3,4"]
+    words += ["--external", f"store={store} {{quality}} ::: {store}"]
+    command = [sys.executable, "-m", "crossband", "bench", "run", *words]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(command, env=environment) as process:
+        while not output.exists() or not output.read_bytes().endswith(b"\n"):
+            time.sleep(0.01)
+        process.kill()
+    begun = output.read_bytes()
+    assert 1 <= begun.count(b"\n") < 4
+    assert main(["bench", "run", *words]) == ExitCode.DONE
+    assert output.read_bytes().startswith(begun[: begun.rfind(b"\n") + 1])
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["quality"] for row in rows] == [1, 2, 3, 4]
+    # What coded for the killed run saw its end and ended too.
+    until = time.monotonic() + 20
+    while pids := [pid for pid in set(told.read_text().split()) if is_running(int(pid))]:
+        assert time.monotonic() < until, pids
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def test_a_file_with_rows_is_refused_where_no_run_is_to_go_on(pairs: Path) -> None:
