@@ -185,9 +185,10 @@ def test_a_stream_has_the_samples_that_its_name_says(
     import av
 
     for shape, expected in (((64, 80, 3), colour), ((64, 80), gray)):
-        data = anchors.find(name).encode(picture(*shape), qualities(name)[3]).data
-        with av.open(io.BytesIO(data), format=container) as file:
+        stream = anchors.find(name).encode(picture(*shape), qualities(name)[3])
+        with av.open(io.BytesIO(stream.data), format=container) as file:
             assert next(file.decode(video=0)).format.name == expected
+        assert stream.pixel_format == expected.removesuffix("le")
 
 
 def test_jpeg_2000_has_the_colour_transform_and_the_9_7_wavelet() -> None:
