@@ -67,6 +67,33 @@ def stills() -> str:
     return _against(_averages(), "x265", ("crossband", "crossband-alone", "vvenc"))
 
 
+def stills_others() -> str:
+    """Every other codec that was measured on all pictures of a data set."""
+    averages = _averages()
+    others = [each.codec for each in averages if not each.codec.startswith("crossband")]
+    return _against(averages, "x265", others)
+
+
+def anchors_check() -> str:
+    """The reference measurements' BD-rates beside those of the same pairs here."""
+    found, reference = (
+        json.loads((RESULTS / name).read_text(encoding="utf-8"))
+        for name in ("anchors-check.json", "anchors-reference.json")
+    )
+    here = {line["codec"]: line for line in found["lines"]}
+    head = "| codec | visible, reference | here | infrared, reference | here |\n" + _RULE * 5
+    return f"{head}|\n" + "".join(
+        f"| {line['codec']} |"
+        + "".join(
+            f" {_percent(each[modality])} |"
+            for modality in ("visible", "infrared")
+            for each in (line, here[line["codec"]])
+        )
+        + "\n"
+        for line in reference["lines"]
+    )
+
+
 def stills_vvenc() -> str:
     """Crossband against VVenC."""
     return _against(_averages(), "vvenc", ("crossband", "crossband-alone"))
@@ -512,7 +539,7 @@ def _ratio(found: dict[str, list[float]], jobs: int) -> str:
 MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
     for maker in (
-        *(stills, stills_vvenc, stills_joint, stills_points),
+        *(stills, stills_others, stills_vvenc, stills_joint, stills_points, anchors_check),
         *(films, films_own, films_points, long_films, film_speed),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),

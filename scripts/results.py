@@ -30,6 +30,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 STILLS = ("roadscene:test:10", "m3svd:test:5", "msrs:test:5", "llvip:test:6", "tno:test:8")
+ANCHORS = (
+    *("x265", "vvenc", "webp", "jpeg2000", "jpegxl", "avif"),
+    *("x265-420", "avif-default", "jpeg", "svtav1"),
+)
 CLIPS = ("0111_1803", "0115_1847")
 FILM_CODECS = ("crossband", "crossband-keys", "crossband-alone")
 FILM_QUALITIES = "0,16,32,48"
@@ -74,7 +78,7 @@ def parts(data: Path, results: Path) -> tuple[Part, ...]:
     return (
         Part(
             "anchors",
-            (*bench, "run", *pairs, "--codecs", "x265,vvenc", *grids),
+            (*bench, "run", *pairs, "--codecs", ",".join(ANCHORS), *grids),
             results / "anchors-stills.jsonl",
             keeps_rows=True,
         ),

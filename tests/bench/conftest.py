@@ -90,6 +90,8 @@ def _measured(
                     decode_s=0.125 * factor if seconds else None,
                     ssim_visible=1 - loss / 2 if ssim else None,
                     ssim_infrared=1 - loss if ssim and infrared else None,
+                    encode_peak_bytes=round(quality) << 20 if seconds else None,
+                    decode_peak_bytes=3 << 20 if seconds else None,
                 )
             )
     return rows

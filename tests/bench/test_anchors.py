@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,15 @@ import pytest
 from PIL import Image
 
 from crossband import datasets
-from crossband.bench import anchors
+from crossband.bench import anchors, film_anchors
 from crossband.bench.anchors import (
     Anchor,
     AnchorError,
     ExternalAnchor,
     Samples,
+    jpeg2000,
     svtav1,
+    vvenc,
     x265_420,
     ycbcr,
 )
@@ -160,6 +164,64 @@ def test_finer_chroma_needs_more_bytes_and_gives_better_colour(
         psnr(samples, x265_420.decode(each.data, samples.shape)) for each in (fine, coarse)
     )
     assert fine_psnr > coarse_psnr
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "colour", "gray"),
+    [
+        ("x265", "hevc", "yuv444p10le", "gray10le"),
+        ("x265-420", "hevc", "yuv420p10le", "gray10le"),
+        ("svtav1", "obu", "yuv420p10le", "yuv420p10le"),
+        ("avif", "mov", "yuv444p", "gray"),
+        ("avif-default", "mov", "yuv420p", "gray"),
+        ("vvenc", "vvc", "yuv420p10le", "yuv420p10le"),
+    ],
+)
+def test_a_stream_has_the_samples_that_its_name_says(
+    name: str, container: str, colour: str, gray: str
+) -> None:
+    if not anchors.find(name).available():
+        pytest.skip(f"{name} is not installed: pip install crossband[bench]")
+    import av
+
+    for shape, expected in (((64, 80, 3), colour), ((64, 80), gray)):
+        stream = anchors.find(name).encode(picture(*shape), qualities(name)[3])
+        with av.open(io.BytesIO(stream.data), format=container) as file:
+            assert next(file.decode(video=0)).format.name == expected
+        assert stream.pixel_format == expected.removesuffix("le")
+
+
+def test_jpeg_2000_has_the_colour_transform_and_the_9_7_wavelet() -> None:
+    if not jpeg2000.available():
+        pytest.skip("this Pillow has no JPEG 2000")
+    for shape, transform in (((64, 80, 3), 1), ((64, 80), 0)):
+        data = jpeg2000.encode(picture(*shape), 3).data
+        # COD of ISO/IEC 15444-1, A.6.1: length, style, progression, layers, transform, ..., wavelet
+        begin = data.index(b"\xff\x52") + 2
+        assert (data[begin + 6], data[begin + 11]) == (transform, 0)
+
+
+@pytest.mark.parametrize("name", [*anchors.names(), *film_anchors.ANCHORS])
+def test_every_codec_has_the_same_five_names(name: str) -> None:
+    of = (anchors if name in anchors.names() else film_anchors).find(name)
+    assert of.name == name
+    assert isinstance(of.available(), bool)
+    assert all(callable(getattr(of, each)) for each in ("version", "encode", "decode"))
+
+
+def test_vvenc_is_skipped_where_ffmpeg_or_its_package_lacks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for absent in (lambda name: None, lambda name: True):
+        monkeypatch.setattr(vvenc, "find_spec", absent)
+        monkeypatch.setattr(
+            vvenc, "_ffmpeg", lambda words: subprocess.CompletedProcess(words, 0, b" V libx265")
+        )
+        vvenc._ffmpeg_has_vvenc.cache_clear()
+        try:
+            assert not vvenc.available()
+        finally:
+            vvenc._ffmpeg_has_vvenc.cache_clear()
 
 
 def test_gray_has_flat_chroma() -> None:

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from crossband.bench import film_anchors, film_coders, film_run
+from crossband.bench.metrics import ms_ssim
 from crossband.bench.rows import read_rows
 from crossband.errors import InputError
-from crossband.pair import Modality
+from crossband.pair import Modality, Raster
 from crossband.testing import synthetic_pair
 
 FRAMES = 4
@@ -55,6 +59,21 @@ def test_what_an_anchor_codes_comes_back_nearly(name, modality, films):
     assert film_run._psnr(films[modality], shown) > 33
 
 
+@pytest.mark.parametrize(("name", "looks_ahead"), [("x265-ldp", False), ("x265-ra", True)])
+def test_low_delay_has_no_frame_that_waits_for_a_later_one(name, looks_ahead, films):
+    anchor = film_anchors.find(name)
+    if not anchor.available():
+        pytest.skip(f"{name} is not installed")
+    import av
+    from av.video.frame import PictureType
+
+    data = anchor.encode(list(films[Modality.VISIBLE]), 35, None).data
+    with av.open(io.BytesIO(data), format="hevc") as file:
+        kinds = {PictureType(frame.pict_type).name for frame in file.decode(video=0)}
+    assert ("B" in kinds) == looks_ahead
+    assert {"I", "P"} <= kinds
+
+
 @pytest.mark.parametrize("name", ["x265-ldp", "x265-ra", "svtav1-ra"])
 def test_key_frames_cost_bytes(name, films):
     anchor = film_anchors.find(name)
@@ -75,12 +94,28 @@ def test_rows_count_every_byte_and_a_second_run_measures_nothing(clip, films, tm
     assert joint.image == "pan"
     assert joint.psnr_visible is not None
     assert joint.psnr_visible > 20
+    # 64 pixels are too few for MS-SSIM.
+    assert (joint.msssim_visible, joint.msssim_infrared) == (None, None)
+    assert 0.5 < joint.ssim_visible < 1 and 0.5 < joint.ssim_infrared < 1
+    if sys.platform == "linux":
+        assert joint.encode_peak_bytes > 2**26 and joint.decode_peak_bytes > 2**26
     assert f"{FRAMES} frames" in joint.settings
     coded = film_coders.find("crossband-keys").encode(films, 20)
     assert sum(map(len, coded.files)) == joint.bytes_visible + joint.bytes_infrared
     assert alone.bytes_infrared > 0
     again = measured(clip, names, output, qualities={name: (20,) for name in names})
     assert (again.measured, again.kept) == (0, 2)
+
+
+def test_the_structure_of_a_film_is_the_mean_of_its_frames():
+    pair = synthetic_pair(visible=(176, 192), infrared=(176, 192), seed=3)
+    frame = pair.infrared.samples
+    darker = (frame * 0.9).astype(np.uint8)
+    films, shown = np.stack([frame, frame]), np.stack([frame, darker])
+    expected = (1 + ms_ssim(Raster(frame), Raster(darker))) / 2
+    found = film_run._structure(films, shown)
+    assert found.ms_ssim == pytest.approx(expected, abs=1e-6)
+    assert found.ssim is None
 
 
 def test_a_codec_that_fails_costs_one_point(clip, tmp_path):

@@ -89,6 +89,25 @@ def test_ms_ssim_is_1_for_equal_pictures_and_falls_with_noise(modality: Modality
     assert values[0] > values[1] > values[2] > 0
 
 
+@pytest.mark.parametrize("modality", list(Modality))
+def test_ms_ssim_is_that_of_its_package(modality: Modality) -> None:
+    import pytorch_msssim
+    import torch
+
+    size = (MS_SSIM_MIN_SIDE, MS_SSIM_MIN_SIDE + 30)
+    clean, noisy = (
+        synthetic_pair(visible=size, infrared=size, noise=noise).get(modality) for noise in (0, 8)
+    )
+    assert clean is not None and noisy is not None
+    tensors = [
+        torch.from_numpy(np.atleast_3d(each.samples).astype(np.float64)).permute(2, 0, 1)[None]
+        for each in (clean, noisy)
+    ]
+    expected = float(pytorch_msssim.ms_ssim(*tensors, data_range=255))
+    assert ms_ssim(clean, noisy) == pytest.approx(expected)
+    assert 0 < expected < 1
+
+
 def test_small_pictures_have_no_ms_ssim() -> None:
     shape = (MS_SSIM_MIN_SIDE - 1, 400)
     result = compare(flat(0, shape=shape), flat(1, shape=shape))

@@ -48,6 +48,7 @@ def test_a_set_has_a_plot_of_each_measure_of_each_picture(street: dict[str, Plot
         "street-visible-ms-ssim",
         "street-infrared-ms-ssim",
         "street-pair-psnr",
+        "street-pair-ms-ssim",
         "street-encode-time",
         "street-decode-time",
         "street-visible-pictures",
@@ -66,6 +67,15 @@ def test_a_curve_has_the_mean_of_the_rows_at_each_quality(street: dict[str, Plot
         assert mark.name == f"quality {quality}"
     (_, structure) = street["street-infrared-ms-ssim"].series
     assert [mark.y for mark in structure.marks] == pytest.approx([0.9, 0.95, 0.975, 0.9875])
+
+
+def test_the_pair_by_ms_ssim_has_both_pictures_bits_and_mean(street: dict[str, Plot]) -> None:
+    (_, ours) = street["street-pair-ms-ssim"].series
+    # The smallest files of both pictures: MS-SSIM 0.95 and 0.9.
+    bytes_of_both = (2000 + 2200) * 2 / 2
+    rate_bpp = 8 * bytes_of_both / 100_000 + 8 * bytes_of_both / 2 / 80_000
+    assert ours.marks[0].x == pytest.approx(rate_bpp)
+    assert ours.marks[0].y == pytest.approx((-10 * math.log10(0.05) + 10) / 2)
 
 
 def test_a_codec_of_twice_the_bytes_loses_a_hundred_percent_on_every_picture(
@@ -183,7 +193,7 @@ def test_names_of_sets_make_safe_and_different_file_names(measured: Measured) ->
         row for name in ("../../etc", "etc", "$^{x", "…") for row in measured("x265", dataset=name)
     ]
     made = plots(find(rows, reference="x265"), sort_by="x265")
-    assert len({plot.name for plot in made}) == len(made) == 4 * 7
+    assert len({plot.name for plot in made}) == len(made) == 4 * 8
     for plot in made:
         assert re.fullmatch(r"[a-z0-9-]+", plot.name)
     assert "$^{x" in draw(next(plot for plot in made if plot.dataset == "$^{x"))

@@ -15,6 +15,7 @@ pytest.importorskip("bjontegaard", reason="needs bjontegaard: pip install crossb
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install crossband[bench]")
 pytest.importorskip("jinja2", reason="needs jinja2: pip install crossband[bench]")
 
+from crossband import datasets
 from crossband.bench import published
 from crossband.bench.bd import Curve, bd_rate
 from crossband.bench.drawing import draw
@@ -98,6 +99,24 @@ def test_a_missing_modality_has_no_bd_rate(measured: Measured) -> None:
     lines = published.compare(average(measured("x265", dataset="flir", infrared=False)))
     assert {line.infrared for line in lines} == {None}
     assert None not in {line.visible for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "curves"),
+    [
+        ("flir-adas", ["flir"] * 6),
+        ("flir-adas-v2", ["flir"] * 6),
+        ("flir-aligned", ["flir"] * 6),
+        ("kaist", ["kaist"] * 6),
+        ("kaist-films", ["kaist"] * 3),
+    ],
+)
+def test_every_way_to_point_at_a_set_has_its_curves(dataset: str, curves: list[str]) -> None:
+    found = published.curves(dataset)
+    assert [each.dataset for each in found] == curves
+    content = "film" if dataset.endswith("films") else "stills"
+    assert {each.content for each in found} == {content}
+    assert dataset in {*datasets.names(), "kaist-films"}
 
 
 @pytest.mark.parametrize("dataset", ["street", "flir_full", "kaist-film", "folder"])

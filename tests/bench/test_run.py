@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 from crossband import datasets
-from crossband.bench import coders
+from crossband.bench import alone, coders
 from crossband.bench.crossband_modes import CrossbandCoder, Mode
+from crossband.bench.memory import watch_peak
 from crossband.bench.pair_coder import PairCoder
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile, read_rows
 from crossband.bench.run import Progress, Task, run
@@ -104,6 +105,47 @@ def test_a_run_writes_one_row_a_point_and_counts_file_bytes(
     assert low.msssim_visible is None  # 48 pixels are too few
     assert low.ssim_visible is not None and low.ssim_infrared is not None
     assert low.encode_s > 0 and low.decode_s > 0
+    assert [(row.codec, row.image) for row in rows] == [
+        *[("jpeg", "a")] * 2,
+        *[("jpeg", "b")] * 2,
+        ("webp", "a"),
+        ("webp", "b"),
+    ]
+
+
+HOLD_64_MIB = "held = bytearray(b'1') * 2**26"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells peak memory")
+@pytest.mark.parametrize("hungry", ["encode", "decode"])
+def test_a_row_has_the_memory_of_the_program_that_coded(
+    tasks: list[Task], tmp_path: Path, hungry: str
+) -> None:
+    heavy = script(tmp_path, HOLD_64_MIB)
+    chosen = [external("heavy", **{hungry: heavy}), external("light")]
+    run(tasks[:1], chosen, tmp_path / "rows.jsonl", qualities={"heavy": (1.0,), "light": (1.0,)})
+    heavy_row, light_row = read_rows(tmp_path / "rows.jsonl")
+    peaks = [
+        (row.encode_peak_bytes, row.decode_peak_bytes)[hungry == "decode"]
+        for row in (heavy_row, light_row)
+    ]
+    assert peaks[0] is not None and peaks[1] is not None
+    assert 2**26 < peaks[0] < 2**28
+    # The codec after it starts anew.
+    assert peaks[1] < peaks[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells peak memory")
+def test_the_peak_of_work_is_not_that_of_work_before() -> None:
+    first = watch_peak()
+    held = bytearray(b"1") * 2**27
+    before = first()
+    del held
+    second = watch_peak()
+    after = second()
+    if before is None or after is None:
+        pytest.skip("this system does not let a process start its peak anew")
+    assert before - after > 2**26
 
 
 def test_a_stopped_run_goes_on_where_it_was(tasks: list[Task], tmp_path: Path) -> None:
@@ -124,9 +166,34 @@ def test_jobs_give_the_same_rows_without_seconds(tasks: list[Task], tmp_path: Pa
     for jobs, output in enumerate(outputs, 1):
         run(tasks[:1], [coders.find("webp")], output, qualities=grid, jobs=jobs)
     one, two = ({row.key: row for row in read_rows(output)} for output in outputs)
-    assert two == {key: replace(row, encode_s=None, decode_s=None) for key, row in one.items()}
+    untold = {"encode_peak_bytes": None, "decode_peak_bytes": None}
+    assert {key: replace(row, **untold) for key, row in two.items()} == {
+        key: replace(row, encode_s=None, decode_s=None, **untold) for key, row in one.items()
+    }
     again = run(tasks[:1], [coders.find("webp")], outputs[0], qualities=grid, jobs=2)
     assert (again.measured, again.kept) == (0, 2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no benches apart")
+def test_timing_is_alone_in_one_thread_and_measures_other_rows_again(
+    tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "lock_path", lambda: tmp_path / "lock")
+    told = tmp_path / "threads"
+    tell = f"open({str(told)!r}, 'w').write(os.environ['OMP_NUM_THREADS'])"
+    coder, output = [external("one", script(tmp_path, tell))], tmp_path / "rows.jsonl"
+    grid = {"one": (1.0,)}
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    run(tasks[:1], coder, output, qualities=grid)
+    assert (told.read_text(), read_rows(output)[0].threads) == ("7", None)
+    first = run(tasks[:1], coder, output, qualities=grid, timing=True)
+    (row,) = read_rows(output)
+    assert (told.read_text(), row.threads, first.measured) == ("1", 1, 1)
+    assert row.encode_s is not None and row.decode_s is not None
+    again = run(tasks[:1], coder, output, qualities=grid, timing=True)
+    assert (again.measured, again.kept) == (0, 1)
+    with alone.machine(alone=False), pytest.raises(InputError, match="another bench is running"):
+        run(tasks[:1], coder, output, qualities=grid, timing=True)
 
 
 def test_jobs_run_at_once(tasks: list[Task], tmp_path: Path) -> None:
@@ -161,9 +228,9 @@ def test_a_changed_picture_is_measured_again(tasks: list[Task], tmp_path: Path) 
         ("sys.exit('too cold')", "", "folder/a jpg 10: PYTHON ended with code 1: too cold"),
         ("", "sys.exit('too hot')", "jpg could not decode its own files: PYTHON ended .*too hot"),
         ("sys.exit()", "", "ended well but left nothing"),
-        ("", "time.sleep(60)", "decoding took more than 1.5 s and was stopped; see"),
+        ("", "time.sleep(60)", "decoding took more than 3 s and was stopped; see"),
         # What a C library does in the codec's own process
-        ("os.kill(os.getppid(), signal.SIGSTOP)", "", "encoding took more than 1.5 s"),
+        ("os.kill(os.getppid(), signal.SIGSTOP)", "", "encoding took more than 3 s"),
         ("os.kill(os.getppid(), signal.SIGSEGV)", "", "encoding ended its process with SIGSEGV"),
         ("", "os.kill(os.getppid(), signal.SIGABRT)", "decoding ended its process with SIGABRT"),
     ],
@@ -188,7 +255,7 @@ def test_a_codec_that_fails_hangs_or_crashes_is_told_and_the_run_goes_on(
         script(tmp_path, f"{once}{decode or 'pass'}"),
     )
     output = tmp_path / "rows.jsonl"
-    summary = run(tasks[:1], [bad], output, qualities={"jpg": (10.0, 20.0)}, limit_s=1.5)
+    summary = run(tasks[:1], [bad], output, qualities={"jpg": (10.0, 20.0)}, limit_s=3)
     (failure,) = summary.failures
     assert re.search(message.replace("PYTHON", ".*"), failure)
     assert "\n" not in failure
@@ -204,7 +271,7 @@ def test_what_a_stopped_encoder_started_is_ended_too(tasks: list[Task], tmp_path
         [external("slow", script(tmp_path, tell))],
         tmp_path / "rows.jsonl",
         qualities={"slow": (1.0,)},
-        limit_s=1.5,
+        limit_s=3,
     )
     state = Path("/proc", told.read_text(), "stat")
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ import pytest
 
 pytest.importorskip("bjontegaard", reason="BD-rates need bjontegaard: pip install crossband[bench]")
 
-from crossband.bench.rows import Row, read_rows
+from crossband.bench.rows import Row, RowFile, read_rows
 from crossband.bench.table import (
     Interval,
     average,
@@ -153,7 +154,29 @@ def test_rows_from_before_ssim_are_read(tmp_path: Path) -> None:
 def test_seconds_beside_other_jobs_are_not_available() -> None:
     untimed = [*rows("a"), *(replace(each, encode_s=None, decode_s=None) for each in rows("b"))]
     text = table_markdown(table(average(untimed), reference="a"), reference="a")
-    assert text.endswith("| +0.0 % | n/a | n/a |\n")
+    assert text.endswith("| +0.0 % | n/a | n/a | n/a |\n")
+
+
+def test_the_peak_is_the_largest_of_all_rows() -> None:
+    measured = [
+        replace(each, encode_peak_bytes=place << 20, decode_peak_bytes=7 << 20)
+        for place, each in enumerate(rows("a"), 6)
+    ]
+    (line,) = table(average(measured), reference="a")
+    assert line.peak_bytes == (5 + len(measured)) << 20
+    text = table_markdown([line], reference="b")
+    assert text.endswith(f" {5 + len(measured)} |\n")
+
+
+def test_a_point_that_was_measured_again_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    (first, *others) = rows("a")
+    with contextlib.closing(RowFile(path)) as file:
+        for row in (first, *others, replace(first, encode_s=9.0)):
+            file.add(row)
+    read = read_rows(path)
+    assert len(read) == 1 + len(others)
+    assert read[-1].encode_s == 9.0
 
 
 def spread(codec: str, factors: list[float]) -> list[Row]:

@@ -74,6 +74,25 @@ class Curve:
         return np.exp(np.asarray(logs(psnr_db), np.float64))
 
 
+def common_range(
+    reference: Curve, test: Curve, *, psnr_range: tuple[float, float] | None = None
+) -> tuple[float, float] | None:
+    """The PSNRs that both curves have, lowest and highest; None: none, or one is a single point.
+
+    Args:
+        reference: one curve.
+        test: the other.
+        psnr_range: dB; only what lies between these counts.
+    """
+    low = max(reference.psnr_db[0], test.psnr_db[0])
+    high = min(reference.psnr_db[-1], test.psnr_db[-1])
+    if psnr_range is not None:
+        low, high = max(low, psnr_range[0]), min(high, psnr_range[1])
+    if high - low < _LEAST_OVERLAP_DB or len(reference.psnr_db) == 1 or len(test.psnr_db) == 1:
+        return None
+    return low, high
+
+
 def bd_rate(
     reference: Curve, test: Curve, *, psnr_range: tuple[float, float] | None = None
 ) -> float | None:
@@ -89,14 +108,10 @@ def bd_rate(
     """
     import bjontegaard
 
-    low = max(reference.psnr_db[0], test.psnr_db[0])
-    high = min(reference.psnr_db[-1], test.psnr_db[-1])
-    if psnr_range is not None:
-        low, high = max(low, psnr_range[0]), min(high, psnr_range[1])
-    if high - low < _LEAST_OVERLAP_DB or len(reference.psnr_db) == 1 or len(test.psnr_db) == 1:
+    if (common := common_range(reference, test, psnr_range=psnr_range)) is None:
         return None
     if psnr_range is not None:
-        reference, test = (_cut(curve, low, high) for curve in (reference, test))
+        reference, test = (_cut(curve, *common) for curve in (reference, test))
     with warnings.catch_warnings():
         # A small overlap is for the reader of the curves to judge.
         warnings.filterwarnings("ignore", "Insufficient curve overlap", UserWarning)

@@ -3,8 +3,8 @@
 
     clip ──► process encodes ──► files ──► process decodes ──► PSNR of each frame ──► one row
 
-Rows are those of pairs (`rows.py`): `image` is the clip, pixels are those of all frames, PSNR is
-the mean of the frames', seconds are those of the whole clip.
+Rows are those of pairs (`rows.py`): `image` is the clip, pixels are those of all frames, PSNR and
+MS-SSIM are means of the frames', seconds are those of the whole clip.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ import numpy as np
 
 from crossband.bench.anchors.anchor import AnchorError
 from crossband.bench.film_coders import FilmCoder, Films, find
+from crossband.bench.memory import watch_peak
+from crossband.bench.metrics import ms_ssim, ssim
 from crossband.bench.rows import LOSSLESS_DB, Row, RowFile
 from crossband.bench.run import Progress, Summary
 from crossband.bench.worker import WorkerError
 from crossband.errors import CrossbandError, InputError
-from crossband.pair import Modality
+from crossband.pair import Modality, Raster
 from crossband.sources import match, read_folder, read_video
 
 LIMIT_S = 3600.0
@@ -166,6 +168,7 @@ def _measure(
     assert written_bytes == sum(sizes.values()), "a byte is not counted"
     visible, infrared = films[Modality.VISIBLE], films[Modality.INFRARED]
     pixels = {each: int(np.prod(samples.shape[:3])) for each, samples in films.items()}
+    structure = {each: _structure(samples, shown[each]) for each, samples in films.items()}
     dataset, image, digest, codec, version = names
     return Row(
         dataset=dataset,
@@ -183,10 +186,14 @@ def _measure(
         bpp=round(sum(8 * sizes[each] / pixels[each] for each in films), 5),
         psnr_visible=_psnr(visible, shown[Modality.VISIBLE]),
         psnr_infrared=_psnr(infrared, shown[Modality.INFRARED]),
-        msssim_visible=None,
-        msssim_infrared=None,
+        msssim_visible=structure[Modality.VISIBLE].ms_ssim,
+        msssim_infrared=structure[Modality.INFRARED].ms_ssim,
         encode_s=round(coded["seconds"], 4) if timed else None,
         decode_s=round(decoded["seconds"], 4) if timed else None,
+        ssim_visible=structure[Modality.VISIBLE].ssim,
+        ssim_infrared=structure[Modality.INFRARED].ssim,
+        encode_peak_bytes=coded["peak_bytes"],
+        decode_peak_bytes=decoded["peak_bytes"],
     )
 
 
@@ -200,6 +207,29 @@ def _psnr(films: np.ndarray, shown: np.ndarray) -> float:
     ]
     levels = [min(10 * np.log10(255**2 / max(e, 1e-12)), LOSSLESS_DB) for e in errors]
     return round(float(np.mean(levels)), 5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """Mean over the frames; both None without pytorch-msssim."""
+
+    ms_ssim: float | None = None
+    ssim: float | None = None
+    """Only where frames are too small for MS-SSIM."""
+
+
+def _structure(films: np.ndarray, shown: np.ndarray) -> _Structure:
+    frames = [(Raster(one), Raster(other)) for one, other in zip(films, shown, strict=True)]
+    with contextlib.suppress(ModuleNotFoundError):
+        if (mean := _mean([ms_ssim(*each) for each in frames])) is not None:
+            return _Structure(ms_ssim=mean)
+        return _Structure(ssim=_mean([ssim(*each) for each in frames]))
+    return _Structure()
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 6) if known and len(known) == len(values) else None
 
 
 def _in_process(
@@ -245,9 +275,11 @@ def main(action: str, name: str, folder: Path, told: object) -> None:
     coder = find(name)
     if action == "encode":
         films = {each: np.load(folder / f"{each.value}.npy") for each in Modality}
+        peak_bytes = watch_peak()
         started = time.perf_counter()
         coded = coder.encode(films, float(told))  # type: ignore[arg-type]
         seconds = time.perf_counter() - started
+        peak = peak_bytes()
         for number, data in enumerate(coded.files):
             (folder / f"{number}.bin").write_bytes(data)
         answer = {
@@ -255,14 +287,16 @@ def main(action: str, name: str, folder: Path, told: object) -> None:
             "settings": coded.settings,
             "pixel_format": coded.pixel_format,
             "seconds": seconds,
+            "peak_bytes": peak,
         }
     else:
         assert isinstance(told, dict)
         shapes = {Modality(each): tuple(shape) for each, shape in told.items()}
         files = [path.read_bytes() for path in sorted(folder.glob("*.bin"))]
+        peak_bytes = watch_peak()
         started = time.perf_counter()
         shown = coder.decode(files, shapes)
-        answer = {"seconds": time.perf_counter() - started}
+        answer = {"seconds": time.perf_counter() - started, "peak_bytes": peak_bytes()}
         for each, samples in shown.items():
             np.save(folder / f"{each.value}.npy", samples)
     print(json.dumps(answer))

@@ -2,7 +2,7 @@
 """Which plots findings give, and what is in each; `drawing` makes pictures of them.
 
 of each data set     rate      bpp against PSNR and MS-SSIM (or SSIM), each modality, published
-                               curves beside PSNR; the pair's best split
+                               curves beside PSNR; the pair's best split by each of them
                      time      seconds against BD-rate
                      pictures  BD-rate of each picture
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from crossband.bench import published
 from crossband.bench.findings import Column, Findings, SetFindings, bd_percent
-from crossband.bench.table import CodecPoints, Point
+from crossband.bench.table import CodecPoints, Measure, Point
 from crossband.pair import Modality
 
 COLUMN_NAMES: dict[Column, str] = {
@@ -99,7 +99,7 @@ def plots(findings: Findings, *, sort_by: str) -> list[Plot]:
         prefix = re.sub(r"[^A-Za-z0-9]+", "-", of_set.dataset).strip("-").lower() or "set"
         if any(plot.name.startswith(f"{prefix}-") for plot in made):
             prefix += f"-{number}"
-        rates = [*_rate_plots(findings, of_set, prefix), _split_plot(findings, of_set, prefix)]
+        rates = [*_rate_plots(findings, of_set, prefix), *_split_plots(findings, of_set, prefix)]
         times = [_time_plot(findings, of_set, prefix, each) for each in ("encode", "decode")]
         pictures = [
             _picture_plot(findings, of_set, prefix, column, sort_by) for column in of_set.columns
@@ -144,7 +144,7 @@ def _rate_plots(findings: Findings, of_set: SetFindings, prefix: str) -> Iterabl
 
 def _published(dataset: str, modality: Modality) -> tuple[Series, ...]:
     """Published curves of this modality, named as such; mostly none."""
-    curves = [each for each in published.stills(dataset) if each.modality is modality]
+    curves = [each for each in published.curves(dataset) if each.modality is modality]
     return tuple(
         Series(
             f"{each.codec} (published)",
@@ -159,23 +159,32 @@ def _published(dataset: str, modality: Modality) -> tuple[Series, ...]:
     )
 
 
-def _split_plot(findings: Findings, of_set: SetFindings, prefix: str) -> Plot:
-    return Plot(
-        name=f"{prefix}-pair-psnr",
-        dataset=of_set.dataset,
-        topic="rate",
-        title=f"{of_set.dataset}, pair with the best split: PSNR",
-        x=Axis("bits per pixel, both pictures added", "log"),
-        y=Axis("mean PSNR, dB"),
-        series=_series(
-            findings, {each.codec: list(_split_marks(each)) for each in of_set.averages}
-        ),
-        joined=True,
-    )
+def _split_plots(findings: Findings, of_set: SetFindings, prefix: str) -> Iterable[Plot]:
+    """By each measure, with the split that is best for it."""
+    measures: dict[Measure, str] = {
+        "psnr": "mean PSNR, dB",
+        "msssim": "mean of -10 log10(1 - MS-SSIM), dB",
+        "ssim": "mean of -10 log10(1 - SSIM), dB",
+    }
+    for measure, label in measures.items():
+        name = {"psnr": "PSNR", "msssim": "MS-SSIM", "ssim": "SSIM"}[measure]
+        yield Plot(
+            name=f"{prefix}-pair-{name.lower()}",
+            dataset=of_set.dataset,
+            topic="rate",
+            title=f"{of_set.dataset}, pair with the best split: {name}",
+            x=Axis("bits per pixel, both pictures added", "log"),
+            y=Axis(label),
+            series=_series(
+                findings,
+                {each.codec: list(_split_marks(each, measure)) for each in of_set.averages},
+            ),
+            joined=True,
+        )
 
 
-def _split_marks(codec: CodecPoints) -> Iterable[Mark]:
-    if (curve := codec.pair_curve()) is None:
+def _split_marks(codec: CodecPoints, measure: Measure) -> Iterable[Mark]:
+    if (curve := codec.pair_curve(measure)) is None:
         return
     last = len(curve.rate_bpp) - 1
     for index in np.unique(np.linspace(0, last, _SPLIT_POINTS).round().astype(int)).tolist():
@@ -243,8 +252,6 @@ def _series(findings: Findings, marks: dict[str, list[Mark]]) -> tuple[Series, .
     )
 
 
-def _of(
-    point: Point, quantity: Literal["bpp", "psnr", "msssim", "ssim"], modality: Modality
-) -> float | None:
+def _of(point: Point, quantity: Literal["bpp"] | Measure, modality: Modality) -> float | None:
     value: float | None = getattr(point, f"{quantity}_{modality.value}")
     return value

@@ -76,12 +76,25 @@ def read() -> Published:
     )
 
 
-def stills(dataset: str) -> tuple[PublishedCurve, ...]:
-    """The published curves of a data set of stills, by its name in rows; mostly none."""
+_STILLS = {
+    "flir": "flir",
+    "flir-adas": "flir",
+    "flir-adas-v2": "flir",
+    "flir-aligned": "flir",
+    "kaist": "kaist",
+}
+"""Which published data set the pictures of a data set are of, by its name in rows."""
+_FILMS = {"kaist-films": "kaist"}
+"""The same for films: their name is what `bench films --name` says."""
+
+
+def curves(dataset: str) -> tuple[PublishedCurve, ...]:
+    """The published curves of a data set, by its name in rows; mostly none."""
+    name = dataset.lower()
     return tuple(
         each
         for each in read().curves
-        if each.content == "stills" and each.dataset == dataset.lower()
+        if each.dataset == (_STILLS if each.content == "stills" else _FILMS).get(name)
     )
 
 
@@ -96,7 +109,7 @@ def compare(
     """
     lines = []
     for measured in averages:
-        of_set = stills(measured.dataset)
+        of_set = curves(measured.dataset)
         for against in dict.fromkeys(each.codec for each in of_set):
             percents: dict[Modality, float | None] = {}
             for each in of_set:

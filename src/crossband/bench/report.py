@@ -17,6 +17,7 @@ from crossband.bench import published
 from crossband.bench.drawing import draw
 from crossband.bench.findings import Findings, bd_percent
 from crossband.bench.plots import COLUMN_NAMES, Plot
+from crossband.bench.table import mebibytes
 from crossband.bench.worst import Samples, WorstPicture
 
 
@@ -60,6 +61,7 @@ def write_report(
         "draw": lambda plot: Markup(draw(plot)),
         "percent": lambda value: "n/a" if value is None else f"{value:+.1f} %",
         "seconds": lambda value, digits: "n/a" if value is None else f"{value:.{digits}f}",
+        "mebibytes": mebibytes,
         "picture": _data_uri,
     }
     return environment.get_template("report.html.j2").render(

@@ -62,6 +62,13 @@ class Row:
     ssim_visible: float | None = None
     """Only of a picture too small for MS-SSIM; of 11 pixels a side at least."""
     ssim_infrared: float | None = None
+    encode_peak_bytes: int | None = None
+    """Memory of the process that encoded the pair, with all that its codec loads; of the program
+    that it ran, if that took more. None where the system does not tell: only Linux does."""
+    decode_peak_bytes: int | None = None
+    threads: int | None = None
+    """1 where the seconds are those of one thread, with no other bench beside it; None where that
+    was not asked for."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -107,6 +114,8 @@ class Row:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a file; none if there is no file. A last line that was cut off is left out.
 
+    Of two rows of one point the later one counts: it was measured again, for its seconds.
+
     Raises:
         InputError: a line is no row.
     """
@@ -116,10 +125,10 @@ def read_rows(path: Path) -> list[Row]:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    rows = []
+    rows: dict[object, Row] = {}
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(_row(line))
+            row = _row(line)
         except ValueError as error:
             if number == len(lines) and not line.endswith(b"\n"):
                 break
@@ -127,7 +136,9 @@ def read_rows(path: Path) -> list[Row]:
                 f"{path}: line {number} is damaged ({error}); delete that line,"
                 " and `crossband bench run` measures it again"
             ) from error
-    return rows
+        rows.pop(row.key, None)
+        rows[row.key] = row
+    return list(rows.values())
 
 
 class RowFile:

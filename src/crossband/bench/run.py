@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from crossband.bench import alone
 from crossband.bench.grids import qualities as grid
 from crossband.bench.metrics import ms_ssim, psnr, ssim
 from crossband.bench.pair_coder import PairCoder, Shapes
@@ -72,6 +74,7 @@ def run(
     qualities: Mapping[str, Sequence[float]] | None = None,
     limit_s: float = LIMIT_S,
     jobs: int = 1,
+    timing: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
     """Adds a row to the output for each pair, codec and quality that is not in it yet.
@@ -87,12 +90,17 @@ def run(
         limit_s: seconds that one encode or decode may take.
         jobs: points that are measured at once; with more than one, rows have no seconds and come
             in the order in which they end.
+        timing: take seconds in one thread, while no other bench runs; a row that has none such is
+            measured again. Only with one job.
         report: called after each point.
 
     Raises:
-        InputError: the output holds something else than rows.
+        InputError: the output holds something else than rows, or another bench is running and one
+            of both takes times.
         OutputError: the output cannot be written.
     """
+    if timing and jobs > 1:
+        raise ValueError(f"timing with {jobs} jobs; it must be 1")
     present = [coder for coder in coders if coder.available()]
     grids = {
         coder.name: tuple(map(float, (qualities or {}).get(coder.name) or grid(coder.name)))
@@ -126,27 +134,37 @@ def run(
                     measured += 1
                     step(point)
 
-    with contextlib.closing(RowFile(output)) as file, _Benches(jobs, limit_s) as benches:
+    unreadable: set[Task] = set()
+    threads = 1 if timing else None
+    with (
+        alone.machine(alone=timing),
+        contextlib.closing(RowFile(output)) as file,
+        _Benches(jobs, limit_s, threads) as benches,
+    ):
+        timed = {row.key for row in file.rows if row.threads == 1}
         pending: dict[Future[Row], str] = {}
-        for task in tasks:
+        # Codec by codec, for a process has one codec only: `_Bench`.
+        for coder, task in itertools.product(present, tasks):
+            if task in unreadable:
+                continue
             what = f"{task.dataset}/{task.path.name}"
             try:
                 pair = read_pair(task.path.visible, task.path.infrared).pair.without_metadata()
             except SourceError as error:
-                step(what, points=points_a_pair, failure=str(error))
+                unreadable.add(task)
+                points = sum(len(grids[each.name]) for each in present[present.index(coder) :])
+                step(what, points=points, failure=str(error))
                 continue
-            input_id = digest(pair)
-            for coder in present:
-                names = (task.dataset, task.path.name, input_id, coder.name, coder.version())
-                for quality in grids[coder.name]:
-                    point = f"{what} {coder.name} {quality:g}"
-                    if (*names, quality) in file:
-                        kept += 1
-                        step(point)
-                        continue
-                    pending[benches.submit(names, pair, coder, quality)] = point
-                    # One job leaves this process idle: the seconds are the codec's alone.
-                    settle(pending, down_to=jobs - 1)
+            names = (task.dataset, task.path.name, digest(pair), coder.name, coder.version())
+            for quality in grids[coder.name]:
+                point = f"{what} {coder.name} {quality:g}"
+                if (*names, quality) in (timed if timing else file):
+                    kept += 1
+                    step(point)
+                    continue
+                pending[benches.submit(names, pair, coder, quality)] = point
+                # One job leaves this process idle: the seconds are the codec's alone.
+                settle(pending, down_to=jobs - 1)
         settle(pending, down_to=0)
     return Summary(measured, kept, tuple(failures), skipped)
 
@@ -154,9 +172,9 @@ def run(
 class _Benches:
     """As many benches as jobs; a thread waits at each that measures."""
 
-    def __init__(self, jobs: int, limit_s: float) -> None:
+    def __init__(self, jobs: int, limit_s: float, threads: int | None) -> None:
         self._timed = jobs == 1
-        self._benches = [_Bench(limit_s) for _ in range(jobs)]
+        self._benches = [_Bench(limit_s, threads) for _ in range(jobs)]
         self._free: SimpleQueue[_Bench] = SimpleQueue()
         for bench in self._benches:
             self._free.put(bench)
@@ -196,11 +214,16 @@ class _Benches:
 
 
 class _Bench:
-    """A process that encodes and one that decodes."""
+    """A process that encodes and one that decodes; new ones for another codec.
 
-    def __init__(self, limit_s: float) -> None:
-        self._encoder = Worker(limit_s=limit_s)
-        self._decoder = Worker(limit_s=limit_s)
+    So memory is that of one codec and not of those before it.
+    """
+
+    def __init__(self, limit_s: float, threads: int | None) -> None:
+        self._coder = ""
+        self._threads = threads
+        self._encoder = Worker(limit_s=limit_s, threads=threads)
+        self._decoder = Worker(limit_s=limit_s, threads=threads)
 
     def stop(self) -> None:
         """Ends both processes, from any thread."""
@@ -225,6 +248,10 @@ class _Bench:
             CrossbandError: the codec failed, or a picture did not come back.
         """
         dataset, image, digest, codec, version = names
+        if coder.spec != self._coder:
+            self._coder = coder.spec
+            self._encoder.renew()
+            self._decoder.renew()
         with tempfile.TemporaryDirectory(prefix="crossband-bench-") as folder:
             coded_folder, decoded_folder = Path(folder) / "coded", Path(folder) / "decoded"
             coded_folder.mkdir()
@@ -262,6 +289,9 @@ class _Bench:
             ssim_infrared=infrared.ssim,
             encode_s=round(coded.seconds, 4),
             decode_s=round(decoded.seconds, 4),
+            encode_peak_bytes=coded.peak_bytes,
+            decode_peak_bytes=decoded.peak_bytes,
+            threads=self._threads,
         )
 
 

@@ -6,16 +6,21 @@ rows ──► pictures that every codec has at every quality ──► mean cur
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from crossband.bench.bd import Curve, bd_rate, best_split
-from crossband.bench.rows import Row
+from crossband.bench.rows import LOSSLESS_DB, Row
 from crossband.errors import InputError
 from crossband.pair import Modality
+
+Measure = Literal["psnr", "msssim", "ssim"]
+"""What a picture's fidelity is measured with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Point:
     ssim_infrared: float | None
     encode_s: float | None
     decode_s: float | None
+    peak_bytes: int | None
+    """Memory, the largest of all rows, encoding or decoding."""
 
     @property
     def psnr_mean(self) -> float:
@@ -53,20 +60,23 @@ class CodecPoints:
     points: tuple[Point, ...]
     """By mean PSNR, rising."""
 
-    def curve(self, modality: Modality) -> Curve | None:
-        """The mean curve of one modality; None if its pictures are missing."""
+    def curve(self, modality: Modality, measure: Measure = "psnr") -> Curve | None:
+        """The mean curve of one modality; None if its pictures or the measure are missing.
+
+        (MS-)SSIM counts as -10 log10(1 - MS-SSIM), in dB like PSNR.
+        """
         pairs = [
-            (point.bpp_visible, point.psnr_visible)
-            if modality is Modality.VISIBLE
-            else (point.bpp_infrared, point.psnr_infrared)
+            (getattr(point, f"bpp_{modality.value}"), getattr(point, f"{measure}_{modality.value}"))
             for point in self.points
         ]
-        known = [(bpp, psnr) for bpp, psnr in pairs if bpp is not None and psnr is not None]
+        known = [(bpp, level) for bpp, level in pairs if bpp is not None and level is not None]
+        if measure != "psnr":
+            known = [(bpp, _structure_db(level)) for bpp, level in known]
         return Curve.through(known) if known else None
 
-    def pair_curve(self) -> Curve | None:
+    def pair_curve(self, measure: Measure = "psnr") -> Curve | None:
         """The pair with the best split of bits; None if a modality is missing."""
-        visible, infrared = (self.curve(modality) for modality in Modality)
+        visible, infrared = (self.curve(modality, measure) for modality in Modality)
         return None if visible is None or infrared is None else best_split(visible, infrared)
 
 
@@ -92,6 +102,8 @@ class TableLine:
     encode_s: float | None
     """Seconds a pair, mean over pictures and qualities; None if one has none."""
     decode_s: float | None
+    peak_bytes: int | None
+    """Memory of the largest process that coded, over all pictures and qualities."""
     visible_interval: Interval | None = None
     """From `with_intervals`; None: none was asked for, or there is none."""
     infrared_interval: Interval | None = None
@@ -223,6 +235,7 @@ def table(
                 pair=pair,
                 encode_s=_mean_of([point.encode_s for point in each.points]),
                 decode_s=_mean_of([point.decode_s for point in each.points]),
+                peak_bytes=_largest([point.peak_bytes for point in each.points]),
             )
         )
     return lines
@@ -289,15 +302,15 @@ def table_markdown(lines: Sequence[TableLine], *, reference: str) -> str:
     """The lines as a Markdown table."""
     head = (
         "| data set | pictures | codec | visible | infrared | pair, best split | encode s |"
-        " decode s |\n"
-        "|---|---|---|---|---|---|---|---|\n"
+        " decode s | peak MiB |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
     )
     return head + "".join(
         f"| {line.dataset} | {line.images} | {line.codec} |"
         f" {percent_text(line.visible, line.visible_interval)} |"
         f" {percent_text(line.infrared, line.infrared_interval)} |"
         f" {percent_text(line.pair, line.pair_interval)} | {_number(line.encode_s, 2)} |"
-        f" {_number(line.decode_s, 3)} |\n"
+        f" {_number(line.decode_s, 3)} | {mebibytes(line.peak_bytes)} |\n"
         for line in lines
         if line.codec != reference
     )
@@ -334,13 +347,32 @@ def _mean(quality: float, rows: Sequence[Row]) -> Point:
         ssim_infrared=_mean_of([row.ssim_infrared for row in rows]),
         encode_s=_mean_of([row.encode_s for row in rows]),
         decode_s=_mean_of([row.decode_s for row in rows]),
+        peak_bytes=_largest(
+            [peak for row in rows for peak in (row.encode_peak_bytes, row.decode_peak_bytes)]
+        ),
     )
+
+
+def _structure_db(value: float) -> float:
+    """(MS-)SSIM on a scale on which equal steps are equal factors of what is lost."""
+    return LOSSLESS_DB if value >= 1 else min(-10 * math.log10(1 - value), LOSSLESS_DB)
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:
     """None if there is no value, or one is None: pictures of two kinds have no common mean."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _largest(values: Sequence[int | None]) -> int | None:
+    """None if there is no value, or one is None."""
+    known = [value for value in values if value is not None]
+    return max(known) if known and len(known) == len(values) else None
+
+
+def mebibytes(value: int | None) -> str:
+    """Memory as tables have it."""
+    return "n/a" if value is None else f"{value / 2**20:.0f}"
 
 
 def percent_text(value: float | None, interval: Interval | None = None) -> str:

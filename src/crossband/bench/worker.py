@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from crossband.bench import coders
+from crossband.bench.memory import watch_peak
 from crossband.bench.pair_coder import CodedFile, PairCoder, Shapes
 from crossband.errors import CrossbandError
 from crossband.pair import Modality, Pair, Raster
@@ -43,6 +44,9 @@ LIMIT_S = 300.0
 """Time limit of one encode or decode: VTM needs 20 s for a picture, VVenC slow 3 s."""
 _START_LIMIT_S = 120.0
 """Shortest limit for a process to start and load a codec: torch alone takes 10 s on a busy disk."""
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What torch and numpy take their number of threads from."""
 
 
 class WorkerError(CrossbandError):
@@ -68,6 +72,8 @@ class Encoded:
     pixel_format: str
     seconds: float
     """Wall clock of the encoder alone, samples to bytes."""
+    peak_bytes: int | None
+    """Memory of the process while it encoded; see `memory.watch_peak`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class Decoded:
     pair: Pair
     seconds: float
     """Wall clock of the decoder alone, bytes to samples."""
+    peak_bytes: int | None
+    """Memory of the process while it decoded; see `memory.watch_peak`."""
 
 
 class Worker:
@@ -84,10 +92,12 @@ class Worker:
 
     Args:
         limit_s: seconds that one encode or decode may take.
+        threads: that libraries are told to use; None: as many as they like.
     """
 
-    def __init__(self, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, *, limit_s: float = LIMIT_S, threads: int | None = None) -> None:
         self._limit_s = limit_s
+        self._threads = threads
         self._process: subprocess.Popen[str] | None = None
         self._prepared: set[str] = set()
         self._stopped = False
@@ -100,6 +110,13 @@ class Worker:
             self._stopped = True
             if self._process is not None:
                 _kill(self._process)
+
+    def renew(self) -> None:
+        """Ends the process; the next use starts one that has loaded nothing yet."""
+        if self._process is not None:
+            _kill(self._process)
+            _end(self._process)
+            self._process = None
 
     def close(self) -> None:
         """Stops, and gives back what the worker holds; no thread may be waiting for it."""
@@ -155,7 +172,8 @@ class Worker:
         )
         if "error" in reply:
             raise WorkerError(f"{coder.name} could not decode its own files: {reply['error']}")
-        return Decoded(_read_samples(folder, reply["bit_depths"]), reply["seconds"])
+        pair = _read_samples(folder, reply["bit_depths"])
+        return Decoded(pair, reply["seconds"], reply["peak_bytes"])
 
     def _ask(
         self, action: str, coder: PairCoder, folder: Path, **request: object
@@ -209,21 +227,27 @@ class Worker:
                 raise WorkerError("the run ended")
             if self._process is None:
                 self._prepared.clear()
-                self._process = _start(self._temporary.name)
+                self._process = _start(self._temporary.name, self._threads)
             return self._process
 
 
-def _start(temporary: str) -> subprocess.Popen[str]:
+def _start(temporary: str, threads: int | None) -> subprocess.Popen[str]:
     # The package may run from a source tree that is not installed.
     source = str(Path(__file__).resolve().parents[2])
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    limits = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
     return subprocess.Popen(
         [sys.executable, "-m", "crossband.bench.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         # A codec that is killed leaves its temporary files where they are taken away.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": temporary},
+        env={
+            **os.environ,
+            **limits,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "TMPDIR": temporary,
+        },
         # Its own group: encoders that it starts are killed with it, and Ctrl-C is for the parent.
         start_new_session=True,
     )
@@ -295,9 +319,11 @@ def _encode(request: dict[str, Any]) -> dict[str, Any]:
     coder = coders.find(request["coder"])
     folder = Path(request["folder"])
     pair = _read_samples(folder, request["bit_depths"])
+    peak_bytes = watch_peak()
     start = time.perf_counter()
     coded = coder.encode(pair, request["quality"])
     seconds = time.perf_counter() - start
+    peak = peak_bytes()
     files = []
     for number, file in enumerate(coded.files):
         (folder / f"{number}.bin").write_bytes(file.data)
@@ -309,6 +335,7 @@ def _encode(request: dict[str, Any]) -> dict[str, Any]:
         "settings": coded.settings,
         "pixel_format": coded.pixel_format,
         "seconds": seconds,
+        "peak_bytes": peak,
     }
 
 
@@ -319,10 +346,13 @@ def _decode(request: dict[str, Any]) -> dict[str, Any]:
         for path, holds in request["files"]
     ]
     shapes = Shapes(*(request[each.value] and tuple(request[each.value]) for each in Modality))
+    peak_bytes = watch_peak()
     start = time.perf_counter()
     pair = coder.decode(files, shapes)
     seconds = time.perf_counter() - start
-    return {"bit_depths": _write_samples(pair, Path(request["folder"])), "seconds": seconds}
+    peak = peak_bytes()
+    bit_depths = _write_samples(pair, Path(request["folder"]))
+    return {"bit_depths": bit_depths, "seconds": seconds, "peak_bytes": peak}
 
 
 if __name__ == "__main__":

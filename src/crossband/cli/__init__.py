@@ -16,6 +16,7 @@ import typer
 
 from crossband.cli import (
     bench,
+    bench_bd,
     bench_integer_path,
     bench_plot,
     bench_report,
@@ -68,6 +69,7 @@ _GROUPS: tuple[tuple[str, str, tuple[tuple[str, Callable[..., ExitCode], str], .
             ("run", bench.run, bench.RUN_EXAMPLES),
             ("films", bench.films, bench.FILMS_EXAMPLES),
             ("table", bench.table, bench.TABLE_EXAMPLES),
+            ("bd", bench_bd.bd, bench_bd.EXAMPLES),
             ("plot", bench_plot.plot, bench_plot.EXAMPLES),
             ("report", bench_report.report, bench_report.EXAMPLES),
             ("time", bench_time.time, bench_time.EXAMPLES),

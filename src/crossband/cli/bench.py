@@ -18,6 +18,8 @@ from crossband.cli.outcome import ExitCode, Interrupted, UsageError, complain, p
 if TYPE_CHECKING:
     from crossband.bench.run import Progress, Summary, Task
 
+BUSY_LOAD = 0.5
+"""Processes on average, above which a machine is no place for timings."""
 RUN_EXAMPLES = """
 crossband bench run --data pairs --codecs x265,webp,crossband -o rows.jsonl
 crossband bench run --data pairs --codecs crossband --quality crossband=20,40,60 -o rows.jsonl
@@ -91,6 +93,20 @@ def run(
         int,
         typer.Option(min=1, help="Points measured at once; rows of more than 1 have no seconds."),
     ] = 1,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume", help="Go on with the rows in the file, or refuse such a file."
+        ),
+    ] = True,
+    timing: Annotated[
+        bool,
+        typer.Option(
+            "--timing",
+            help="Take seconds in one thread while no other bench runs; rows without such are"
+            " measured again.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> ExitCode:
     """Measure codecs on pairs: bytes, PSNR, MS-SSIM and seconds, one row a point.
@@ -98,17 +114,26 @@ def run(
     Every encode is a file, decoded in another process. A run that was stopped goes on where it
     was. A codec that hangs, crashes or fails on a picture is told at the end. A codec that is not
     installed is skipped with a line: pip install 'crossband[bench]'.
-    Set OMP_NUM_THREADS=1 for times of one thread.
     """
-    from crossband.bench import coders
+    from crossband.bench import alone, coders
+    from crossband.bench.rows import read_rows
     from crossband.bench.run import run as run_bench
 
+    if timing and jobs > 1:
+        raise UsageError(f"--timing with --jobs {jobs}: what runs beside other work is no timing")
     specs = [name.strip() for name in codecs.split(",")] if codecs else []
     if not specs and not external:
         raise UsageError("no codec to measure; name some with --codecs or --external")
     chosen = [coders.find(spec) for spec in [*specs, *(external or [])]]
     qualities = _qualities(quality or [], [coder.name for coder in chosen])
     tasks = chosen_tasks(data, sets or ["folder"], images)
+    if not resume and (there := len(read_rows(output))):
+        raise UsageError(
+            f"{output}: has {there} rows already; go on with them (--resume) or choose another"
+            " --output"
+        )
+    if timing and (load := alone.load() or 0) > BUSY_LOAD:
+        complain(f"other work runs on this machine (load {load:.1f}); seconds will tell of it too")
     try:
         with bench_progress() as report:
             summary = run_bench(
@@ -118,6 +143,7 @@ def run(
                 qualities=qualities,
                 limit_s=timeout,
                 jobs=jobs,
+                timing=timing,
                 report=report,
             )
     except KeyboardInterrupt:

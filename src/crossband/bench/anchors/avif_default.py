@@ -15,4 +15,5 @@ decode = avif.decode
 def encode(samples: Samples, quality: float) -> Stream:
     """An AVIF file; quality 0 to 100, higher is better. Tuned for SSIM, as libaom has it."""
     data = pillow.save(samples, "AVIF", quality=int(quality), max_threads=1)
-    return Stream(data, f"quality={int(quality)}", "yuv420p")
+    # Pillow finds that all three channels of gray are one
+    return Stream(data, f"quality={int(quality)}", "yuv420p" if samples.ndim == 3 else "gray")
