@@ -444,7 +444,7 @@ BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 needs_browser = pytest.mark.skipif(
     BROWSER is None, reason=f"no browser here: {', '.join(BROWSERS)}"
 )
-BROWSER_LIMIT_S = 120
+BROWSER_LIMIT_S = 300
 # As root Chromium may give a process of its own the highest real-time priority; on one processor it
 # then waits for others that it keeps from running (18 minutes, twice).
 NO_REAL_TIME = (
