@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crossband.bench import findings
 from crossband.bench.rows import Row, read_rows
 from crossband.bench.table import CodecPoints, average, points_markdown, table, table_markdown
 from crossband.errors import CrossbandError
@@ -102,6 +103,42 @@ def stills_vvenc() -> str:
 def stills_joint() -> str:
     """What the partner gives: joint against the same weights alone."""
     return _against(_averages(), "crossband-alone", ("crossband",))
+
+
+def stills_worst() -> str:
+    """The single pictures that the partner helps least, and most."""
+    found = findings.find(
+        read_rows(RESULTS / "crossband-stills.jsonl"),
+        reference="crossband-alone",
+        set_ranges=dict.fromkeys(JPEG_SETS, JPEG_RANGE_DB),
+    )
+    head = "| data set | pictures | worst visible | worst pair | best pair |\n" + _RULE * 5 + "|\n"
+    made = head
+    for of_set in found.sets:
+        cells = []
+        for column, pick in (("visible", max), ("pair", max), ("pair", min)):
+            known = [
+                (percent, picture.image)
+                for picture in of_set.pictures
+                if (percent := picture.percent("crossband", column)) is not None
+            ]
+            percent, image = pick(known)
+            cells.append(f"{percent:+.2f} %, {image}")
+        made += f"| {of_set.dataset} | {len(of_set.pictures)} | {' | '.join(cells)} |\n"
+    return made
+
+
+def one_rate() -> str:
+    """What weights for all rates need at the PSNR of weights for one."""
+    if not (RESULTS / "one-rate.json").exists():
+        return NOT_MEASURED
+    found = json.loads((RESULTS / "one-rate.json").read_text(encoding="utf-8"))
+    head = "| data set | coded | visible | infrared |\n" + _RULE * 4 + "|\n"
+    return head + "".join(
+        f"| {row['source']} | {row['mode']} | {_percent(row['visible'])} |"
+        f" {_percent(row['infrared'])} |\n"
+        for row in found["rows"]
+    )
 
 
 def stills_points() -> str:
@@ -539,7 +576,8 @@ def _ratio(found: dict[str, list[float]], jobs: int) -> str:
 MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__.replace("_", "-"): maker
     for maker in (
-        *(stills, stills_others, stills_vvenc, stills_joint, stills_points, anchors_check),
+        *(stills, stills_others, stills_vvenc, stills_joint, stills_worst, stills_points),
+        *(anchors_check, one_rate),
         *(films, films_own, films_points, long_films, film_speed),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),

@@ -22,7 +22,7 @@ from PIL import Image
 
 from crossband.errors import TrainingError
 from crossband.training import checkpoint as checkpoints
-from crossband.training import divergence, loop
+from crossband.training import divergence, loop, precision
 from crossband.training.checkpoint import CHECKPOINT, LATE_CHECKPOINT, read_checkpoint
 from crossband.training.divergence import CostWindows
 from crossband.training.loop import Run, StepResult
@@ -102,9 +102,11 @@ def test_60_steps_lower_the_loss_and_30_and_30_resumed_ones_are_the_same_bit_for
     assert_equal(state(resumed), state(whole))
 
 
-def test_a_step_works_in_bfloat16_and_channels_last_and_keeps_float32_weights(
-    new_run: MakeRun,
+@pytest.mark.parametrize("working", [torch.bfloat16, torch.float32])
+def test_a_step_works_in_the_machines_format_and_channels_last_and_keeps_float32_weights(
+    new_run: MakeRun, monkeypatch: pytest.MonkeyPatch, working: torch.dtype
 ) -> None:
+    monkeypatch.setattr(precision, "working_dtype", lambda device: working)
     run = new_run()
     seen = []
 
@@ -115,8 +117,17 @@ def test_a_step_works_in_bfloat16_and_channels_last_and_keeps_float32_weights(
     for analysis in (run.codec.visible.transforms.analysis, run.codec.infrared.transforms.analysis):
         analysis.before[0].enter.register_forward_hook(look)
     assert run.step().finite
-    assert seen == [(torch.bfloat16, True)] * 2
+    assert seen == [(working, True)] * 2
     assert {weight.dtype for weight in run.codec.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_layers_work_in_bfloat16_only_where_the_processor_can(
+    monkeypatch: pytest.MonkeyPatch, has: bool
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has, raising=False)
+    assert precision.working_dtype("cpu") is (torch.bfloat16 if has else torch.float32)
+    assert precision.working_dtype("cuda") is torch.bfloat16
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from crossband.training.data import Batch, PictureStore, Sampler
 from crossband.training.divergence import CostWindows
 from crossband.training.muon import Muon, is_matrix
 from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
+from crossband.training.precision import autocast
 from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
 from crossband.training.replay import Recording, Replays
@@ -401,7 +402,7 @@ class Run:
         present = present.float().to(self.device)
         before: CodedPair | None = None
         if self.key_codec is not None:
-            with torch.no_grad(), torch.autocast(self.device, torch.bfloat16):
+            with torch.no_grad(), autocast(self.device):
                 key = frames.pop(0)
                 finer = (quality + recipe.key_finer).clamp(max=QUALITY_COUNT - 1)
                 before = self.key_codec(key.visible, key.infrared, finer, noise=False)
@@ -455,7 +456,7 @@ class Run:
         self.codec.zero_grad(set_to_none=True)
         losses, told = [], []
         for frame in frames:
-            with torch.autocast(self.device, torch.bfloat16):
+            with autocast(self.device):
                 before = self.codec(
                     frame.visible,
                     frame.infrared,

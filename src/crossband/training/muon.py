@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossband.training.precision import working_dtype
+
 _MOMENTUM = 0.95
 _ROUNDS = 4
 """A fifth lifts singular values below 1/200 of the norm as well; it showed no gain."""
@@ -68,7 +70,7 @@ class Muon(torch.optim.Optimizer):
 def _orthogonal(matrices: Tensor) -> Tensor:
     """(count, rows, columns) with singular values near 1, as far as a few rounds bring them."""
     tall = matrices.shape[1] > matrices.shape[2]
-    work = (matrices.mT if tall else matrices).bfloat16()
+    work = (matrices.mT if tall else matrices).to(working_dtype(matrices.device.type))
     work = work / (work.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ROUNDS):
         square = work @ work.mT
