@@ -42,6 +42,7 @@ from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
 from crossband.training.replay import Recording, Replays
 from crossband.training.run_log import append_row
+from crossband.training.split_check import refuse_test_pictures
 from crossband.training.start import starting_codec, stored_codec
 from crossband.training.validate import QUALITIES, measure, rows, validation_set
 from crossband.transforms import QUALITY_COUNT, lagrangian, to_channels_last
@@ -161,6 +162,8 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.codec = build(recipe.codec).to(device)
         to_channels_last(self.codec)
+        if state is None:
+            refuse_test_pictures(data, recipe.sources, recipe.layouts)
         self.validation = validation_set(
             data, recipe.validation_sources, frames=recipe.frames, layouts=recipe.layouts
         )

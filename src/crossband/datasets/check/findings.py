@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crossband.datasets.check.facts import FileFacts, PairFacts
-from crossband.datasets.check.likeness import nearest_before
+from crossband.datasets.check.likeness import ALIKE_BITS, nearest_before
 from crossband.datasets.check.offset import CLEAR_SCORE
 from crossband.pair import Modality
 
@@ -17,8 +17,6 @@ after JPEG at quality 50, 75, 85, 90 and 95 it tells 100, 96, 75, 54 and 12 % of
 MOST_OFFSET_PX = 8.0
 """Offset above which a pair is not called aligned. Published aligned pairs are mostly within 6 px;
 `crossband train` varies offsets up to 16 px."""
-ALIKE_BITS = 4
-"""Of 64 bits of perceptual hash that may differ between nearly equal pictures."""
 
 
 @dataclass(frozen=True, slots=True)

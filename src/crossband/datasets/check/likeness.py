@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+ALIKE_BITS = 4
+"""Of 64 bits that may differ between nearly equal pictures."""
 _THUMBNAIL = 32
 _COEFFICIENTS = 8
 _FAINT = 1 / 32
