@@ -28,12 +28,12 @@ from crossband.entropy.bounded.fit import fit_coefficients, noise_of
 from crossband.entropy.bounded.known import all_places, known_planes
 from crossband.entropy.fixed_point import quantize_weights
 
-SETS = (("thermal16", 99, 12_000), ("flir16", 99, 12_000), ("roadscene", 6, 6_000),
-        ("msrs", 3, 6_000), ("tno", 4, 6_000), ("llvip", 1, 6_000), ("vifb", 2, 6_000))  # fmt: skip
+SETS = (
+    *(("thermal16", 99, 36_000), ("flir16", 99, 36_000), ("roadscene", 12, 18_000)),
+    *(("msrs", 6, 18_000), ("tno", 6, 18_000), ("llvip", 3, 18_000), ("vifb", 4, 18_000)),
+)
 """Data set, pictures of its training split at most, pixels of each."""
-BAND = 96
-"""Rows taken of a picture, from its middle."""
-HIDDEN = 48
+HIDDEN = (96, 64)
 BATCH = 2048
 TARGET = Path(__file__).resolve().parents[1] / "src/crossband/entropy/bounded/network.npz"
 
@@ -48,8 +48,7 @@ def pictures(root: Path) -> Iterator[tuple[Integers, int]]:
             with Image.open(root / row["ir_path"]) as image:
                 grey = image if image.mode.startswith("I") else image.convert("L")
                 samples = np.asarray(grey).astype(np.int64)
-            middle = max(0, (len(samples) - BAND) // 2)
-            samples = samples[middle : middle + BAND] - samples.min()
+            samples -= samples.min()
             yield samples // max(1, int(np.gcd.reduce(samples.ravel()))), count
 
 
@@ -114,11 +113,12 @@ def bits(error: Tensor, spread: Tensor, shape: Tensor) -> Tensor:
 
 
 def train(pixels: dict[str, Tensor], steps: int, target: Path) -> None:
-    """Trains a float network and writes it, rounded, every 200 steps."""
+    """Trains a float network and writes it, rounded, every 1,000 steps."""
     torch.manual_seed(0)
+    first, second = HIDDEN
     network = nn.Sequential(
-        nn.Linear(INPUTS, HIDDEN), nn.LeakyReLU(0.125),
-        nn.Linear(HIDDEN, HIDDEN), nn.LeakyReLU(0.125), nn.Linear(HIDDEN, 3),
+        nn.Linear(INPUTS, first), nn.LeakyReLU(0.125),
+        nn.Linear(first, second), nn.LeakyReLU(0.125), nn.Linear(second, 3),
     )  # fmt: skip
     last = network[-1]
     assert isinstance(last, nn.Linear)
@@ -129,10 +129,11 @@ def train(pixels: dict[str, Tensor], steps: int, target: Path) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 5e-3, total_steps=steps + 1, pct_start=0.1
     )
-    total, order = 0.0, torch.randperm(len(pixels["error"]))
+    total, order = 0.0, torch.zeros(0, dtype=torch.int64)
     for step in range(steps):
-        start = step * BATCH % (len(order) - BATCH)
-        chosen = order[start : start + BATCH]
+        if len(order) < BATCH:
+            order = torch.randperm(len(pixels["error"]))
+        chosen, order = order[:BATCH], order[BATCH:]
         features, scale, base, error = (pixels[name][chosen] for name in pixels)
         nudge, spread, shape = network(features.float() / 256).unbind(1)
         spread = (spread + base).clamp(-4, 14)
@@ -143,8 +144,8 @@ def train(pixels: dict[str, Tensor], steps: int, target: Path) -> None:
         optimizer.step()
         schedule.step()
         total += loss.item()
-        if step % 200 == 199:
-            print(f"step {step + 1}: {total / 200:.4f} bits", file=sys.stderr, flush=True)
+        if step % 1000 == 999 or step + 1 == steps:
+            print(f"step {step + 1}: {total / 1000:.4f} bits", file=sys.stderr, flush=True)
             export(network, target)
             total = 0.0
 
@@ -166,7 +167,7 @@ def main() -> None:
     """Trains and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=120_000)
     parser.add_argument("-o", "--output", type=Path, default=TARGET)
     given = parser.parse_args()
     torch.set_num_threads(1)  # small layers: more threads only wait for each other

@@ -71,8 +71,8 @@ def new_run(pairs: Path, recipe: Recipe, tmp_path: Path) -> Callable[..., Run]:
     """Makes or resumes the run called `name`, with changes to the recipe."""
 
     def make(name: str = "run", *, data: Path | None = None, **options: Any) -> Run:
-        start = options.pop("start", None)
+        begun = {key: options.pop(key, None) for key in ("start", "moments")}
         changed = replace(recipe, **options)
-        return Run(changed, data or pairs, tmp_path / name, device="cpu", start=start)
+        return Run(changed, data or pairs, tmp_path / name, device="cpu", **begun)
 
     return make

@@ -15,6 +15,7 @@ EXAMPLES = """
 crossband export runs/mine -o mine.safetensors
 crossband export runs/mine -o mine.safetensors --note cameras="FLIR A65, IMX273" --force
 crossband train --from mine.safetensors --data more-pairs --run runs/next --minutes 60
+crossband export runs/mine -o mine.safetensors --moments mine.moments.safetensors
 """
 
 _ENDING = ".safetensors"
@@ -34,6 +35,13 @@ def export(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Say this in the file's metadata. May be repeated."),
     ] = None,
+    moments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write what the optimisers remember, for `crossband train --moments`.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> ExitCode:
     """Write the averaged weights of a run as a file that codes, and that --from takes.
@@ -42,16 +50,21 @@ def export(
     weights by its content: keep it for as long as you keep them.
     """
     notes = _notes(note or [])
-    if output.suffix != _ENDING:
-        raise UsageError(f"-o {output}: weight files end in {_ENDING}")
     from crossband.sources import check_destination
 
-    check_destination(output, force=force)
+    for option, path in (("-o", output), ("--moments", moments)):
+        if path is not None and path.suffix != _ENDING:
+            raise UsageError(f"{option} {path}: weight files end in {_ENDING}")
+        if path is not None:
+            check_destination(path, force=force)
 
     from crossband import models
     from crossband.training.export import export as write_weights
+    from crossband.training.export import export_moments
 
     exported = write_weights(run, output, notes=notes)
+    if moments is not None:
+        export_moments(run, moments)
     weights_id = models.describe(str(output)).weights_id
     if json:
         print_json(

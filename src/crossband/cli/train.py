@@ -60,6 +60,14 @@ def train(
             help="Begin with the weights of a run, of a weight file, or with shipped ones.",
         ),
     ] = None,
+    moments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Begin with what the optimisers of these weights' run remembered: see"
+            " `crossband export --moments`.",
+        ),
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -93,7 +101,9 @@ def train(
     from crossband.training.request import TrainingRequest
 
     try:
-        request = TrainingRequest(data, recipe, run, minutes, steps, start, layout, threads, eager)
+        request = TrainingRequest(
+            data, recipe, run, minutes, steps, start, layout, threads, eager, moments
+        )
     except TrainingError as error:
         raise UsageError(str(error)) from None
     result = request.carry_out(complain)

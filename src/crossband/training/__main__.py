@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="end after this long, with a checkpoint")
     parser.add_argument("--steps", type=int, help="of the whole run, instead of the recipe's")
     parser.add_argument("--from", dest="start", help="run, weight file or name to begin from")
+    parser.add_argument("--moments", type=Path, help="what the optimisers begin with")
     parser.add_argument("--set", dest="layout", help="published set that --data holds")
     parser.add_argument("--threads", type=int, help="CPU threads")
     parser.add_argument("--eager", action="store_true", help="record no steps on a GPU")

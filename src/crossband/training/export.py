@@ -19,7 +19,9 @@ from crossband.entropy.model import EntropyModel
 from crossband.entropy.tables import logistic_tables
 from crossband.errors import OutputError
 from crossband.training.checkpoint import CHECKPOINT, explain, read_checkpoint, recipe_of
+from crossband.training.moments import write_moments
 from crossband.training.network import TrainableCodec, TrainablePicture
+from crossband.training.optimizers import optimizers_of
 from crossband.training.run_log import read_rows
 from crossband.transforms import QUALITY_COUNT
 
@@ -64,6 +66,27 @@ def export(run: Path, destination: Path, *, notes: dict[str, str] | None = None)
     }
     size_bytes = write_weights(codec, destination, metadata=metadata)
     return Exported(size_bytes, state["step"])
+
+
+def export_moments(run: Path, destination: Path) -> int:
+    """Writes what the optimisers of a run remember; gives the file's bytes.
+
+    Args:
+        run: folder with the checkpoint.
+        destination: a `.safetensors` file; replaced if it exists.
+
+    Raises:
+        TrainingError: the folder holds no checkpoint, or a damaged one.
+        OutputError: the system refuses to write.
+    """
+    checkpoint = run / CHECKPOINT
+    state = read_checkpoint(checkpoint)
+    recipe = recipe_of(state, checkpoint)
+    codec = TrainableCodec(recipe.codec)
+    optimizers = optimizers_of(codec, recipe)
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return write_moments(destination, codec, optimizers)
 
 
 def write_weights(

@@ -35,8 +35,9 @@ from crossband.training.checkpoint import (
 from crossband.training.clips import ClipSampler
 from crossband.training.data import Batch, PictureStore, Sampler
 from crossband.training.divergence import CostWindows
-from crossband.training.muon import Muon, is_matrix
+from crossband.training.moments import load_moments
 from crossband.training.network import CodedPair, CodedPicture, TrainableCodec
+from crossband.training.optimizers import optimizers_of
 from crossband.training.precision import autocast
 from crossband.training.processes import Processes
 from crossband.training.recipe import Recipe, differences
@@ -129,6 +130,7 @@ class Run:
         device: `cpu` or `cuda`.
         start: weights to begin from (see `starting_codec`), or None for the transform-codec
             start; not looked at when a checkpoint is resumed.
+        moments: what the optimisers begin with (see `moments.py`); not looked at then either.
         processes: those that share the run.
         build: makes the codec of the recipe's settings; experiments make others, which no weight
             file can say.
@@ -147,6 +149,7 @@ class Run:
         *,
         device: str,
         start: str | Path | None = None,
+        moments: Path | None = None,
         processes: Processes | None = None,
         build: Callable[[CodecSettings], TrainableCodec] = TrainableCodec,
         record: Callable[[Callable[[], Tensor]], Recording] | None = None,
@@ -199,14 +202,9 @@ class Run:
                 self.codec.load_state_dict(starting_codec(start, recipe.codec).state_dict())
             self._calibrate(new=start is None)
             self.processes.copy_from_first([*self.codec.parameters(), *self.codec.buffers()])
-        matrices, rest = self._parameter_groups()
-        self.optimizers = (
-            Muon(matrices, lr=recipe.learning_rate),
-            # A short memory of the second moment: with 0.999, one odd batch broke a run.
-            torch.optim.AdamW(
-                rest, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
-            ),
-        )
+        self.optimizers = optimizers_of(self.codec, recipe)
+        if state is None and moments is not None:
+            load_moments(moments, self.codec, self.optimizers)
         self._replays = Replays(tuple(self.codec.parameters()), record)
         self.average = copy.deepcopy(self.codec)
         if state is not None:
@@ -219,31 +217,6 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """Lines on the data that its owner should know."""
         return self.store.report.notes + self.validation.notes
-
-    def _parameter_groups(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """For Muon and for Adam, each with its share of the learning rate.
-
-        The transform-codec start moves more slowly: it is already near its place.
-        """
-        networks = (self.codec.visible, self.codec.infrared)
-        matrices = [
-            weight
-            for network in networks
-            for weight in network.entropy.parameters()
-            if is_matrix(weight)
-        ]
-        layers = [layer for each in networks for layer in each.transforms.started_layers()]
-        started = [parameter for layer in layers for parameter in layer.parameters()]
-        taken = {id(parameter) for parameter in matrices + started}
-        rest = [p for p in self.codec.parameters() if id(p) not in taken]
-        groups: list[dict[str, Any]] = [{"params": rest, "share": 1.0}]
-        for layer in layers:
-            weight = layer.weight.detach()
-            # Adam moves every weight equally far; a layer that scales up may move further.
-            scale = float(weight.norm()) / min(weight.shape[:2]) ** 0.5  # 1 if orthonormal
-            share = self.recipe.started_share * scale
-            groups.append({"params": list(layer.parameters()), "share": share})
-        return [{"params": matrices, "share": self.recipe.prior_share}], groups
 
     # --- state ---------------------------------------------------------------------------------
 

@@ -55,6 +55,8 @@ class TrainingRequest:
     """Of the CPU; None: torch decides."""
     eager: bool = False
     """Steps are done as they are, not recorded and replayed on a GPU."""
+    moments: Path | None = None
+    """What the optimisers begin with (`moments.py`); None: nothing."""
 
     def __post_init__(self) -> None:
         if self.minutes is not None and not 0 <= self.minutes < math.inf:
@@ -90,6 +92,7 @@ class TrainingRequest:
             folder,
             device=device,
             start=start,
+            moments=self.moments,
             processes=processes,
             record=record,
         )
