@@ -132,12 +132,16 @@ def one_rate() -> str:
     """What weights for all rates need at the PSNR of weights for one."""
     if not (RESULTS / "one-rate.json").exists():
         return NOT_MEASURED
-    found = json.loads((RESULTS / "one-rate.json").read_text(encoding="utf-8"))
+    rows = json.loads((RESULTS / "one-rate.json").read_text(encoding="utf-8"))["rows"]
+    cameras = ("visible", "infrared")
+    mean = {"source": "mean", "mode": "joint"} | {
+        camera: _mean([row[camera] for row in rows if row["mode"] == "joint"]) for camera in cameras
+    }
     head = "| data set | coded | visible | infrared |\n" + _RULE * 4 + "|\n"
     return head + "".join(
         f"| {row['source']} | {row['mode']} | {_percent(row['visible'])} |"
         f" {_percent(row['infrared'])} |\n"
-        for row in found["rows"]
+        for row in (*rows, mean)
     )
 
 

@@ -33,7 +33,8 @@ from crossband.homography import Homography, Size
 from crossband.models.network import Model
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
-from crossband.transforms import QUALITY_COUNT, SynthesisFeatures
+from crossband.refinement import ROUNDS, Target, refined
+from crossband.transforms import QUALITY_COUNT, SynthesisFeatures, lagrangian
 from crossband.transforms.motion import (
     brightened,
     brightness,
@@ -418,7 +419,6 @@ class Codec:
             files.append(PairFile(weights_id, records, metadata=metadata))
         return files
 
-    @torch.inference_mode()
     def _encode_pair(
         self,
         pair: Pair,
@@ -431,6 +431,20 @@ class Codec:
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
+        # Tensors of inference mode cannot be differentiated through.
+        with torch.inference_mode(effort not in ROUNDS), torch.no_grad():
+            return self._encoded(pair, index, order, effort, past, registration, alone)
+
+    def _encoded(
+        self,
+        pair: Pair,
+        index: int,
+        order: tuple[Modality, Modality],
+        effort: int,
+        past: ShownLast | None,
+        registration: Homography | None,
+        alone: bool,
+    ) -> list[_CodedPicture]:
         found: list[_CodedPicture] = []
         first: Shown | None = None
         for modality in order:
@@ -458,7 +472,12 @@ class Codec:
                 self._encode_picture(picture, modality, shape, index, *each, motion)
                 for each in given
             ]
-            found.append(min(tried, key=lambda each: each.record.coded_bytes))
+            best = min(range(len(tried)), key=lambda each: tried[each].record.coded_bytes)
+            if rounds := ROUNDS.get(effort, 0):
+                tried[best] = self._encode_picture(
+                    picture, modality, shape, index, *given[best], motion, rounds
+                )
+            found.append(tried[best])
             # A picture of one value, of a covered or saturated camera, tells its partner nothing.
             if len(found) == 1 and pair.get(modality.partner) and np.ptp(raster.samples):
                 first = self._show(found[0])
@@ -474,6 +493,7 @@ class Codec:
         first: Shown | None,
         registration: Homography | None,
         motion: _Motion | None,
+        rounds: int = 0,
     ) -> _CodedPicture:
         part = self.model.get(modality)
         quality = torch.tensor([index])
@@ -495,20 +515,34 @@ class Codec:
             wanted = part.transforms.alignment.coefficients(features, eighth)
             coefficients = part.entropy.encode_coefficients(wanted, writer)
             context = self._context(modality, seen, coefficients)
-        latents = part.transforms.analysis(
-            features,
-            None if context is None else context.aligned.float(),
-            torch.ones(1, 1, 1, 1) if context is None else context.seen.present,
-            None if predicted is None else part.transforms.analysis.look(predicted.picture.float()),
-        )
-        coded = part.entropy.encode(
-            (latents / part.transforms.step(quality)[:, :, None, None]).permute(0, 2, 3, 1),
-            part.hyper(latents, index),
-            index,
-            None if context is None else context.partner,
-            writer,
-            past=None if predicted is None else predicted.past,
-        )
+        look = part.transforms.analysis.look
+        expected = None if predicted is None else look(predicted.picture.float())
+        present = torch.ones(1, 1, 1, 1) if context is None else context.seen.present
+        aligned = None if context is None else context.aligned.float()
+        latents = part.transforms.analysis(features, aligned, present, expected)
+        step = part.transforms.step(quality)
+        wanted = (latents / step[:, :, None, None]).permute(0, 2, 3, 1)
+        hyper = part.hyper(latents, index)
+        partner = None if context is None else context.partner
+        past = None if predicted is None else predicted.past
+        if rounds:
+            theirs = None if context is None else context.seen.features.float()
+            wanted = refined(
+                wanted,
+                step[0],
+                Target(
+                    picture,
+                    shape.height,
+                    shape.width,
+                    float(lagrangian(quality)) * 255**2 / picture.shape[1],
+                ),
+                price=lambda each: part.entropy.prices(each, hyper, index, partner, past=past),
+                show=lambda each: part.transforms.synthesis(
+                    each * step[:, :, None, None], quality, theirs, aligned, present, expected
+                )[0],
+                rounds=rounds,
+            )
+        coded = part.entropy.encode(wanted, hyper, index, partner, writer, past=past)
         record = PictureRecord(
             modality=modality,
             height=shape.height,

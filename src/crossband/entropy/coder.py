@@ -39,6 +39,7 @@ class TableModels:
         self.models = [_exact_model(tables.table(i)) for i in range(len(tables.radius))]
         frequencies = [tables.table(i) for i in range(len(tables.radius))]
         self._bits = [FREQUENCY_BITS - np.log2(f) for f in frequencies]
+        self._by_size: npt.NDArray[np.float64] | None = None
 
     def bits(self, symbols: Integers, indices: Integers) -> float:
         """What the symbols would take."""
@@ -51,6 +52,21 @@ class TableModels:
         """The one table with which all symbols would take least."""
         values, counts = np.unique(symbols, return_counts=True)
         return int(np.argmin([self._each(values, i) @ counts for i in range(len(self.models))]))
+
+    def prices(self, symbols: Integers, indices: Integers) -> npt.NDArray[np.float64]:
+        """What each symbol takes, and how much more the symbols above and below: (3, symbols).
+
+        Symbols beyond all tables count as the last ones that are just inside.
+        """
+        if self._by_size is None:
+            sizes = np.arange(int(self.radius.max()) + 1, dtype=np.int32)
+            self._by_size = np.stack([self._each(sizes, i) for i in range(len(self.models))])
+        last = self._by_size.shape[1] - 1
+        here, above, below = (
+            self._by_size[indices, np.minimum(np.abs(each), last)]
+            for each in (symbols, symbols + 1, symbols - 1)
+        )
+        return np.stack((here, above - here, below - here))
 
     def _each(self, symbols: Integers, index: int) -> npt.NDArray[np.float64]:
         """What each symbol takes in one table."""

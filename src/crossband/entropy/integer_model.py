@@ -58,6 +58,20 @@ class CodedLatents:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What latents would take; all but `bits` (1, height, width, channels), float64."""
+
+    latents: Tensor
+    """As they would be decoded, in steps."""
+    bits: float
+    """Of all of them; hyper-latents are not in it."""
+    up: Tensor
+    """How many bits more each symbol would take if it were larger by 1."""
+    down: Tensor
+    """Likewise, smaller by 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class QualityTables:
     """Rows of integers for each of the 64 qualities."""
 
@@ -154,6 +168,36 @@ class IntegerModel:
             hyper_symbols, wanted, quality_index, partner, past, exchange, wanted.shape[1:3]
         )
         return CodedLatents(decoded, signal, writer.checksum)
+
+    def prices(
+        self,
+        latents: Tensor,
+        hyper: Tensor,
+        quality_index: int,
+        partner: Partner | None,
+        *,
+        past: Past | None = None,
+    ) -> Prices:
+        """What `encode` would code of latents, and at what price; arguments as there."""
+        wanted = latents.double().clamp(-LARGEST_SYMBOL / ONE, LARGEST_SYMBOL / ONE)
+        hyper_symbols = torch.round(hyper.double().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL))
+        _, height, width, channels = wanted.shape
+        found = torch.zeros(3, 1, height * width, channels, dtype=torch.float64)
+        places = iter(self.prior.geometry)
+
+        def exchange(target: Tensor, mean: Tensor, index: Tensor) -> Tensor:
+            symbols = torch.round(target - mean / ONE)
+            prices = torch.from_numpy(self.models.prices(_flat(symbols), _flat(index)))
+            place = next(places)
+            positions = place.positions(height, width)
+            found[:, :, positions, place.channels] = prices.reshape(3, *symbols.shape)
+            return symbols
+
+        decoded, _ = self._walk(
+            hyper_symbols, wanted, quality_index, partner, past, exchange, wanted.shape[1:3]
+        )
+        bits, up, down = found.reshape(3, *wanted.shape)
+        return Prices(decoded / ONE, float(bits.sum()), up, down)
 
     def decode(
         self,

@@ -31,6 +31,10 @@ class SynthesisFeatures:
     eighth: Tensor
     """(batch, eighth_channels, twice the above)."""
 
+    def float(self) -> SynthesisFeatures:
+        """The same in float32."""
+        return SynthesisFeatures(self.sixteenth.float(), self.eighth.float())
+
     def sampled(self, deep: Places, wide: Places) -> SynthesisFeatures:
         """The same features at other places, bilinear; beyond the border as on it.
 
