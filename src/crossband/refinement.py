@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Symbols chosen for what they cost and what they do to the picture, not by rounding.
 
-An encoder's choice: every decoder reads such files like others. What each symbol's neighbours would
-cost comes from the entropy model, what they would do to the error from the gradient of the
-synthesis and a bound on its curvature. Many symbols move by one at a time, at random among those
-that promise to pay; where the whole became worse the step is taken back and a more careful one made.
+An encoder's choice: every decoder reads such files like others. What each symbol's neighbours
+would cost comes from the entropy model, what they would do to the error from the gradient of the
+synthesis and an estimate of its curvature. Many symbols move by one at a time, at random among
+those that promise to pay; where the whole became worse they go back and a more careful step is
+made.
 
 The idea of improving one picture's latents in the encoder: J. Campos et al., "Content Adaptive
 Optimization for Neural Image Compression", CVPR Workshops 2019, https://arxiv.org/abs/1906.01223.
@@ -27,8 +28,10 @@ _SHARE = 0.3
 """Of the symbols that promise to pay, those that move in a round."""
 _WORTH_BITS = 0.2
 """What a symbol has to promise."""
-_CAREFUL = 1.5
-"""What the curvature is multiplied by, at first and again after a step that made things worse."""
+_CAREFUL = 1.2
+"""What the curvature is multiplied by: symbols that move together add to each other's errors."""
+_MORE_CAREFUL = 1.5
+"""Likewise, again after each step that made things worse."""
 _MOST_FAILURES = 4
 _PROBES = 2
 _LEAST_CURVATURE = 0.4
@@ -100,15 +103,19 @@ def refined(
         error = 0.5 * careful * curvature
         up = best.gradient + error + best.prices.up
         down = -best.gradient + error + best.prices.down
-        gain = -torch.minimum(up, down)
+        promising = -torch.minimum(up, down) > _WORTH_BITS
+        if not promising.any():
+            break
+        chosen = promising & (torch.rand(up.shape, generator=random) < _SHARE)
         moves = torch.where(up < down, 1.0, -1.0)
-        chosen = (gain > _WORTH_BITS) & (torch.rand(gain.shape, generator=random) < _SHARE)
         moved = torch.where(chosen, best.prices.latents + moves, best.wanted)
+        if not chosen.any():
+            continue
         found = _state(moved, target, price, show, below=best.cost)
         if found is not None:
             best, failures = found, 0
             continue
-        careful, failures = careful * _CAREFUL, failures + 1
+        careful, failures = careful * _MORE_CAREFUL, failures + 1
         if failures == _MOST_FAILURES:
             break
     return best.wanted
@@ -139,8 +146,8 @@ def _curvature(
 ) -> Tensor:
     """Second derivative of the distortion, mean over each channel, (channels,).
 
-    Twice the squared derivatives of all samples; the square of a random signed sum of derivatives is
-    that in expectation (Hutchinson).
+    Twice the sum of all samples' squared derivatives, which is what the square of their sum with
+    random signs is in expectation (Hutchinson).
     """
     front = _in_front(latents).requires_grad_()
     with torch.enable_grad():

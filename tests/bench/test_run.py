@@ -408,6 +408,7 @@ class Packing:
         (Mode.JOINT, ["inf visible+infrared"], 32, 18),
         (Mode.REVERSED, ["vis visible+infrared"], 32, 18),
         (Mode.ALONE, ["inf visible", "inf infrared"], 25, 25),
+        (Mode.SLOW, ["inf visible+infrared"], 32, 18),
     ],
 )
 def test_crossband_is_asked_for_the_mode_and_every_byte_counts(
@@ -428,5 +429,6 @@ def test_crossband_is_asked_for_the_mode_and_every_byte_counts(
     )
     coded = CrossbandCoder("crossband", mode, f"packing {mode}").encode(pair, 50)
     assert [file.data.decode().strip() for file in coded.files] == files
+    assert f"effort={8 if mode is Mode.SLOW else 5} " in coded.settings
     assert (coded.bytes_visible, coded.bytes_infrared) == (bytes_visible, bytes_infrared)
     assert coded.pixel_format == "rgb24 | gray"

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to code a pair: an anchor, once for each picture, or crossband in one of three modes.
+"""Ways to code a pair: an anchor, once for each picture, or crossband in one of four modes.
 
 x265                 two files, one a picture, both at the same quality
 crossband            one file, infrared first, visible knowing it
 crossband-reversed   one file, visible first, infrared knowing it
 crossband-alone      two files, one a picture, with the same weights
-crossband@NAME       any of the three, with other weights than `base`: a name or a weight file
+crossband-slow       as crossband, at an effort that refines symbols
+crossband@NAME       any of the four, with other weights than `base`: a name or a weight file
 NAME=ENCODE ::: DECODE  two commands of the user's (`anchors/external.py`), a file a picture
 """
 

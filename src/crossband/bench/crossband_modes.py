@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crossband as one of the coders of the bench: both pictures jointly, in either order, or alone."""
+"""Crossband as one of the bench's coders: jointly in either order, alone, or slowly."""
 
 from __future__ import annotations
 
@@ -19,18 +19,29 @@ EFFORT = 5
 """Crossband's default."""
 
 
+SLOW_EFFORT = 8
+"""Symbols are refined over and over: see `crossband.refinement`."""
+
+
 class Mode(Enum):
-    """What the codec is given at once."""
+    """What the codec is given at once, and how hard it tries."""
 
     JOINT = "infrared-first"
     REVERSED = "visible-first"
     ALONE = "alone"
+    SLOW = "infrared-first, slow"
+
+    @property
+    def effort(self) -> int:
+        """The codec's."""
+        return SLOW_EFFORT if self is Mode.SLOW else EFFORT
 
 
 MODES: dict[str, Mode] = {
     "crossband": Mode.JOINT,
     "crossband-reversed": Mode.REVERSED,
     "crossband-alone": Mode.ALONE,
+    "crossband-slow": Mode.SLOW,
 }
 """Each mode by its name in rows."""
 
@@ -83,11 +94,12 @@ class CrossbandCoder:
         files = tuple(self._files(pair, quality))
         bytes_visible = sum(_bytes_of(file, Modality.VISIBLE) for file in files)
         pictures = [raster for raster in (pair.visible, pair.infrared) if raster is not None]
+        effort, threads = self.mode.effort, torch.get_num_threads()
         return CodedPair(
             files,
             bytes_visible=bytes_visible,
             bytes_infrared=sum(len(file.data) for file in files) - bytes_visible,
-            settings=f"quality={quality:g} effort={EFFORT} threads={torch.get_num_threads()}",
+            settings=f"quality={quality:g} effort={effort} threads={threads}",
             pixel_format=" | ".join(_pixel_format(raster) for raster in pictures),
         )
 
@@ -113,7 +125,7 @@ class CrossbandCoder:
             parts = [Pair(visible=pair.visible), Pair(infrared=pair.infrared)]
         return [
             CodedFile(
-                codec.encode(part, quality=quality, order=order, effort=EFFORT),
+                codec.encode(part, quality=quality, order=order, effort=self.mode.effort),
                 tuple(modality for modality in Modality if part.get(modality) is not None),
             )
             for part in parts
