@@ -438,7 +438,7 @@ def test_from_effort_4_a_pair_is_never_larger_than_its_pictures_alone(
 ):
     """Rule 3, with an untrained partner branch that mostly does harm."""
     most = alone_bytes(tiny_codec, pair, quality, order)
-    for effort in (4, 9):
+    for effort in (4, 5):  # above, the choice is the same and symbols are refined after it
         assert sizes_of(tiny_codec, pair, quality=quality, order=order, effort=effort) <= most
 
 

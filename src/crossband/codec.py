@@ -198,7 +198,8 @@ class Codec:
             pair: one picture or both; sizes and depths may differ.
             quality: 0 to 100, higher is better and larger; 100 is near-lossless.
             order: which picture is coded first, on its own; `auto` tries both.
-            effort: 1 to 9. From 4 the second picture is also coded alone and the smaller kept.
+            effort: 1 to 9. From 4 the second picture is also coded alone and the smaller kept. From
+                6 symbols are refined (`crossband.refinement`), which takes many times as long.
             max_error: no infrared sample comes back further off than this, in counts; 0 is
                 lossless. Quality, order and effort are then those of the visible picture, which
                 is coded alone.

@@ -123,7 +123,12 @@ def encode(
     ] = "infrared-first",
     effort: Annotated[
         int,
-        typer.Option("--effort", "-e", metavar="1-9", help="Higher tries more and takes longer."),
+        typer.Option(
+            "--effort",
+            "-e",
+            metavar="1-9",
+            help="Higher tries more and takes longer; from 6 on, many times as long.",
+        ),
     ] = 5,
     register: Annotated[
         str,
