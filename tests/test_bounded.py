@@ -57,6 +57,28 @@ def test_a_larger_bound_takes_fewer_bytes(counts):
     assert sizes == sorted(sizes, reverse=True) and sizes[2] < sizes[0] / 2
 
 
+def test_smooth_pictures_of_few_counts_are_rounded_first_and_noisy_ones_are_not(counts):
+    rows, columns = np.mgrid[0:64, 0:80]
+    smooth = Raster((120 + 40 * np.sin(rows / 9) + 30 * np.cos(columns / 7)).astype(np.uint8))
+    noise = np.random.default_rng(1).normal(8000, 90, (64, 80)).round().astype(np.uint16)
+    assert encode_bounded(smooth, 4).rounding == 4
+    assert encode_bounded(Raster(noise, 14), 1).rounding == 0
+    assert encode_bounded(counts, 0).rounding == 0
+
+
+@pytest.mark.parametrize("bound", [1, 3, 16, 60])
+def test_no_decoded_sample_leaves_the_range_of_the_source(bound):
+    rows, columns = np.mgrid[0:40, 0:64]
+    smooth = Raster(
+        (127.5 + 127.5 * np.sin(rows / 9) * np.cos(columns / 7)).round().astype(np.uint8)
+    )
+    record = encode_bounded(smooth, bound)
+    shown = decode_bounded(record).samples.astype(int)
+    assert record.rounding == bound
+    assert smooth.samples.min() <= shown.min() and shown.max() <= smooth.samples.max()
+    assert np.abs(shown - smooth.samples.astype(int)).max() <= bound
+
+
 @pytest.mark.parametrize("value", [0, 65_535])
 def test_a_blank_picture_has_no_stream(value):
     raster = Raster(np.full((300, 200), value, np.uint16))

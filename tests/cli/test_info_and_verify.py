@@ -214,3 +214,14 @@ def test_counts_are_no_8_bit_data_however_few_they_are(run: Run) -> None:
     made = run("encode", "--infrared-only", "counts.png", "--lossless", "-o", "a.xb")
     assert made.err == ""
     assert "(7000-7063, 13 effective)" in run("info", "a.xb").out
+
+
+def test_rounded_samples_are_no_less_deep_for_it(run: Run) -> None:
+    rows, columns = np.mgrid[0:64, 0:80]
+    smooth = 128 + 60 * np.sin(rows / 9) + 60 * np.cos(columns / 7)
+    write(Raster(smooth.astype(np.uint8)), "smooth.png")
+    run("encode", "--infrared-only", "smooth.png", "--max-error", "20", "-o", "a.xb")
+    (picture,) = run("info", "a.xb", "--json").json["pictures"]
+    assert (picture["max_error"], picture["step"]) == (20, 41)
+    assert picture["effective_bit_depth"] == 8
+    assert "within 20 counts (one value every 41 counts)" in run("info", "a.xb").out

@@ -29,6 +29,7 @@ def main() -> None:
         ("every-fourth", (70, 64), 14, 4, 0),
         ("within-four", (48, 52), 16, 1, 4),
         ("eight-bits", (40, 66), 8, 1, 0),
+        ("rounded", (60, 70), 8, 1, 20),
         ("one-pixel", (1, 1), 12, 1, 0),
     ):
         raster = synthetic_pair(visible=None, infrared=size, infrared_bit_depth=depth).infrared

@@ -39,6 +39,8 @@ def record() -> BoundedRecord:
     [
         {},
         {"levels": (), "bound": 3},
+        {"rounding": 9},
+        {"levels": (), "bound": 3, "rounding": 65_535},
         {"coefficients": ()},
         {"top": 0, "step": 1, "origin": 0, "levels": (), "stream": b""},
         {"sample_bytes": 1, "bit_depth": 8, "low": 3, "levels": ()},
@@ -67,6 +69,8 @@ def test_a_record_reads_as_it_was_written(record, changes):
         ({"top": 0, "origin": 0, "levels": ()}, "constant"),
         ({"height": 65_535, "width": 65_535}, "at least 16,776,705"),
         ({"bit_depth": 17}, "bits"),
+        ({"rounding": -1}, "rounding"),
+        ({"rounding": 65_536}, "rounding"),
     ],
 )
 def test_values_outside_their_range_are_refused_by_name(record, changes, words):
@@ -99,10 +103,18 @@ def test_every_flipped_bit_and_every_cut_is_noticed(record):
 
 @pytest.mark.parametrize(
     ("at", "value", "words"),
-    [(0, 0xFD, "bit 7"), (1, 2, "network 2"), (8, 0, "steps of 0")],
+    [(1, 2, "network 2"), (8, 0, "steps of 0")],
 )
 def test_what_no_writer_writes_is_refused(record, at, value, words):
     payload = bytearray(pack_bounded(record))
     payload[at] = value
     with pytest.raises(CorruptStream, match=words):
         unpack_bounded(memoryview(bytes(payload)))
+
+
+def test_a_rounding_of_nothing_is_refused(record):
+    payload = pack_bounded(replace(record, rounding=0x1234))
+    nothing = payload.replace(b"\x34\x12", b"\0\0", 1)
+    with pytest.raises(CorruptStream, match="rounding of 0"):
+        unpack_bounded(memoryview(nothing))
+    assert replace(record, levels=(), bound=3, rounding=2).max_error == 3 * 4 + 2

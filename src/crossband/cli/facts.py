@@ -180,10 +180,10 @@ def effective_bit_depth(picture: PictureRecord | BoundedRecord) -> int:
     """Bits that the samples need, as far as the header tells.
 
     8-bit data in 16-bit samples have either no sample above 255, or, known of bounded pictures
-    only, are multiples of one number such as 257.
+    only, are multiples of one number such as 257. Samples that were rounded tell nothing.
     """
     multiple = 1
-    if isinstance(picture, BoundedRecord) and picture.top:
+    if isinstance(picture, BoundedRecord) and picture.top and not picture.rounding:
         multiple = math.gcd(picture.low, picture.step)
     return max(1, (picture.high // multiple).bit_length())
 

@@ -15,7 +15,7 @@
     film_stream films written and read record by record
 """
 
-from crossband.container.bounded import BoundedRecord, least_stream_bytes
+from crossband.container.bounded import BoundedRecord, least_stream_bytes, pack_bounded
 from crossband.container.film import (
     HEAD_BYTES,
     FilmHeader,
@@ -57,6 +57,7 @@ __all__ = [
     "is_film",
     "least_stream_bytes",
     "pack",
+    "pack_bounded",
     "read_frame",
     "read_index",
     "unpack",

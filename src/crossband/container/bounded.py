@@ -23,14 +23,15 @@ _DEPTH_MASK = 0x0F
 _TWO_BYTES = 0x10
 _COEFFICIENTS = 0x20
 _LEVELS = 0x40
-_RESERVED = 0x80
+_ROUNDING = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class BoundedRecord:
     """One infrared picture whose every sample comes back within `max_error` counts.
 
-    Samples are `low + step * value`; values are coded with an error of at most `bound`.
+    Samples are `low + step * value`; values are coded with an error of at most `bound`, and are up
+    to `rounding` counts from the source's samples before they are coded.
 
     Raises:
         PictureError: a value is outside its range.
@@ -64,6 +65,8 @@ class BoundedRecord:
     """CRC-32C of the decoded samples, as little-endian 16-bit integers, row by row."""
     stream: bytes = field(repr=False)
     """Entropy-coded values."""
+    rounding: int = 0
+    """Counts that samples were moved by at most to come to lie on the steps."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
@@ -87,6 +90,7 @@ class BoundedRecord:
             ("bound", self.bound, 0, self.top),
             ("first value", self.origin, 0, self.top),
             ("noise", self.noise, 1, LARGEST_NOISE),
+            ("rounding", self.rounding, 0, 0xFFFF),
             ("sample checksum", self.samples_crc, 0, 0xFFFF_FFFF),
         ):
             if not low <= value <= high:
@@ -142,7 +146,7 @@ class BoundedRecord:
     @property
     def max_error(self) -> int:
         """No sample is further from the source's than this, in counts."""
-        return self.bound * self.step
+        return self.bound * self.step + self.rounding
 
     @property
     def pixels(self) -> int:
@@ -162,7 +166,8 @@ def pack_bounded_fields(record: BoundedRecord) -> bytes:
             (record.bit_depth - 1)
             | _TWO_BYTES * (record.sample_bytes == 2)
             | _COEFFICIENTS * bool(record.coefficients)
-            | _LEVELS * bool(record.levels),
+            | _LEVELS * bool(record.levels)
+            | _ROUNDING * bool(record.rounding),
             NETWORK,
         ]
     )
@@ -170,6 +175,8 @@ def pack_bounded_fields(record: BoundedRecord) -> bytes:
         packed += value.to_bytes(2, "little")
     packed += record.bound.to_bytes(2, "little") + record.origin.to_bytes(2, "little")
     packed += pack_varint(record.noise)
+    if record.rounding:
+        packed += record.rounding.to_bytes(2, "little")
     for weight in record.coefficients:
         packed += weight.to_bytes(2, "little", signed=True)
     levels = (*record.levels, *(0,) * (len(record.levels) % 2))
@@ -191,8 +198,6 @@ def unpack_bounded(payload: memoryview) -> BoundedRecord:
     """
     cursor = Cursor(payload, place="the bounded infrared record")
     flags = cursor.unsigned(1, "the field byte")
-    if flags & _RESERVED:
-        raise CorruptStream("the bounded infrared record has bit 7 set; it must be clear")
     if (network := cursor.unsigned(1, "the network")) != NETWORK:
         raise CorruptStream(
             f"the bounded infrared record names network {network}; {NETWORK} is known:"
@@ -204,6 +209,9 @@ def unpack_bounded(payload: memoryview) -> BoundedRecord:
                      "the bound", "the first value")
     )  # fmt: skip
     noise = cursor.varint("the noise")
+    rounding = cursor.unsigned(2, "the rounding") if flags & _ROUNDING else 0
+    if flags & _ROUNDING and not rounding:
+        raise CorruptStream("the bounded infrared record has a rounding of 0; bit 7 must be clear")
     coefficients: tuple[int, ...] = ()
     if flags & _COEFFICIENTS:
         packed = bytes(cursor.take(2 * COEFFICIENTS, "the predictor weights"))
@@ -236,6 +244,7 @@ def unpack_bounded(payload: memoryview) -> BoundedRecord:
             levels=levels,
             samples_crc=samples_crc,
             stream=stream,
+            rounding=rounding,
         )
     except PictureError as error:
         raise CorruptStream(f"the bounded infrared record is damaged: {error}") from error
