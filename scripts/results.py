@@ -84,7 +84,7 @@ def parts(data: Path, results: Path) -> tuple[Part, ...]:
         ),
         Part(
             "stills",
-            (*bench, "run", *pairs, "--codecs", "crossband,crossband-alone"),
+            (*bench, "run", *pairs, "--codecs", "crossband,crossband-alone,crossband-slow"),
             results / "crossband-stills.jsonl",
         ),
         Part(
