@@ -427,7 +427,11 @@ def misalignment_plot() -> str | None:
             f"--register {way}",
             style,
             tuple(
-                Mark(px, _gain([row for row in rows if row["amount"] == px], way), f"{px:g} px")
+                Mark(
+                    px,
+                    _gain([r for r in rows if (r["amount"], r["register"]) == (px, way)]),
+                    f"{px:g} px",
+                )
                 for px in shifts
             ),
         )
@@ -458,17 +462,19 @@ def _misalignment_table(
 ) -> str:
     if not found:
         return NOT_MEASURED
-    titles = [head, "pairs", "bytes, plain", "bytes, auto", "equal PSNR, plain", "equal PSNR, auto"]
+    titles = [head, "pairs", *(f"bytes, {way}" for way in ("plain", "auto", "kept"))]
+    titles += [f"equal PSNR, {way}" for way in ("plain", "auto", "kept")]
     titles += ["found", *(["off by"] if with_error else [])]
     made = f"| {' | '.join(titles)} |\n" + _RULE * len(titles) + "|\n"
     for name, rows in found.items():
         ways = {way: [row for row in rows if row["register"] == way] for way in ("none", "auto")}
+        ways["kept"] = [_kept(*both) for both in zip(*ways.values(), strict=True)]
         images = {row["image"]: row for row in ways["auto"]}
         cells = [name, str(len(images))]
         for way in ways.values():
             ratio = sum(row["given_bytes"] for row in way) / sum(row["alone_bytes"] for row in way)
             cells.append(f"{ratio - 1:+.2%}".replace("%", " %"))
-        cells += [f"{_gain(rows, way):+.2f} %" for way in ways]
+        cells += [f"{_gain(way):+.2f} %" for way in ways.values()]
         cells.append(str(sum(row["registered"] for row in images.values())))
         if with_error:
             errors = [row["error_px"] for row in images.values() if row["error_px"] is not None]
@@ -477,13 +483,21 @@ def _misalignment_table(
     return made
 
 
-def _gain(rows: Sequence[dict[str, Any]], way: str) -> float:
+def _kept(plain: dict[str, Any], auto: dict[str, Any]) -> dict[str, Any]:
+    """What efforts from 4 on keep, which try both and coding alone: the fewest bytes."""
+    same = ("image", "quality", "alone_bytes")
+    assert [plain[key] for key in same] == [auto[key] for key in same]
+    ways = [(row["given_bytes"], row["given_db"]) for row in (plain, auto)]
+    size, decibels = min(*ways, (plain["alone_bytes"], plain["alone_db"]))
+    return plain | {"given_bytes": size, "given_db": decibels}
+
+
+def _gain(rows: Sequence[dict[str, Any]]) -> float:
     """Mean gain in bytes at equal PSNR, along the line through a picture's points alone."""
     gains = []
     for image in dict.fromkeys(row["image"] for row in rows):
         points = sorted(
-            (row for row in rows if (row["image"], row["register"]) == (image, way)),
-            key=lambda row: row["quality"],
+            (row for row in rows if row["image"] == image), key=lambda row: row["quality"]
         )
         low, high = points[0], points[-1]
         slope = math.log(high["alone_bytes"] / low["alone_bytes"])
