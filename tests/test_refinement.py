@@ -17,7 +17,7 @@ from crossband.entropy.coder import SymbolWriter
 from crossband.entropy.integer_model import Prices
 from crossband.frame_codec import FrameCodec
 from crossband.prepare import geometry, prepare
-from crossband.refinement import ROUNDS, Target, refined
+from crossband.refinement import ROUNDS, Target, refined, rounds_of
 from crossband.testing import synthetic_pair
 from crossband.transforms import lagrangian
 
@@ -202,6 +202,15 @@ def test_errors_in_the_padding_are_free() -> None:
     wanted[..., :, 12:] = 1
     assert float(Target(wanted, 10, 12, 5.0).distortion(shown)) == 0
     assert float(Target(wanted, 11, 12, 5.0).distortion(shown)) == 5 * 2 * 12
+
+
+def test_pictures_too_large_for_the_memory_are_not_refined(
+    tiny_codec: Codec, scene: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rounds_of(8, 2048, 2048) == 16 and rounds_of(8, 2048, 2049) == 0
+    plain = tiny_codec.encode(scene, effort=5)
+    monkeypatch.setattr("crossband.refinement.MOST_PIXELS", 90 * 120 - 1)
+    assert tiny_codec.encode(scene, effort=8) == plain
 
 
 def test_efforts_take_more_and_more_rounds() -> None:

@@ -33,7 +33,7 @@ from crossband.homography import Homography, Size
 from crossband.models.network import Model
 from crossband.pair import Modality, Pair, Raster
 from crossband.prepare import Geometry, geometry, prepare, restore, widened
-from crossband.refinement import ROUNDS, Target, refined
+from crossband.refinement import ROUNDS, Target, refined, rounds_of
 from crossband.transforms import QUALITY_COUNT, SynthesisFeatures, lagrangian
 from crossband.transforms.motion import (
     brightened,
@@ -199,7 +199,8 @@ class Codec:
             quality: 0 to 100, higher is better and larger; 100 is near-lossless.
             order: which picture is coded first, on its own; `auto` tries both.
             effort: 1 to 9. From 4 the second picture is also coded alone and the smaller kept. From
-                6 symbols are refined (`crossband.refinement`), which takes many times as long.
+                6 symbols of pictures up to 4 Mpx are refined (`crossband.refinement`), which takes
+                many times as long.
             max_error: no infrared sample comes back further off than this, in counts; 0 is
                 lossless. Quality, order and effort are then those of the visible picture, which
                 is coded alone.
@@ -474,7 +475,7 @@ class Codec:
                 for each in given
             ]
             best = min(range(len(tried)), key=lambda each: tried[each].record.coded_bytes)
-            if rounds := ROUNDS.get(effort, 0):
+            if rounds := rounds_of(effort, raster.height, raster.width):
                 tried[best] = self._encode_picture(
                     picture, modality, shape, index, *given[best], motion, rounds
                 )

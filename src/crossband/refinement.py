@@ -24,6 +24,8 @@ from crossband.entropy.integer_model import Prices
 
 ROUNDS = {6: 4, 7: 8, 8: 16, 9: 32}
 """By effort: how often the whole picture is coded, shown and improved."""
+MOST_PIXELS = 1 << 22
+"""A gradient takes 1.2 kB of memory a pixel: larger pictures are coded as with the effort below."""
 _SHARE = 0.3
 """Of the symbols that promise to pay, those that move in a round."""
 _WORTH_BITS = 0.2
@@ -36,6 +38,11 @@ _MOST_FAILURES = 4
 _PROBES = 2
 _LEAST_CURVATURE = 0.4
 """Of that of an orthonormal transform: what random probes say of single channels is rough."""
+
+
+def rounds_of(effort: int, height: int, width: int) -> int:
+    """How often a picture is improved; 0: its symbols are rounded."""
+    return ROUNDS.get(effort, 0) if height * width <= MOST_PIXELS else 0
 
 
 @dataclass(frozen=True, slots=True)

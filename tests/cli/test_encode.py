@@ -40,6 +40,17 @@ def test_one_picture_is_encoded_alone(run: Run, pictures: Pictures, modality: Mo
     assert record.modality is modality
 
 
+def test_pictures_too_large_to_refine_are_told(
+    run: Run, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("encode", *pictures, "-o", "pair.xb", "-e", "6").err == ""
+    monkeypatch.setattr("crossband.refinement.MOST_PIXELS", 30 * 24)
+    for effort, told in ((6, True), (5, False)):
+        outcome = run("encode", *pictures, "-o", "pair.xb", "-e", effort, "--force", "--json")
+        found = any("coded as with effort 5" in note for note in outcome.json["notes"])
+        assert found == told == ("coded as with effort 5" in outcome.err)
+
+
 @pytest.mark.parametrize("order", ["infrared-first", "visible-first"])
 def test_the_order_is_the_one_asked_for(run: Run, pictures: Pictures, order: str) -> None:
     outcome = run("encode", *pictures, "-o", "pair.xb", "--order", order, "--json")

@@ -291,6 +291,15 @@ def encode(
     blobs_of(pair)  # too much of it is refused before any work is done
     with working("loading weights"):
         codec = crossband.load(model)
+    from crossband.refinement import MOST_PIXELS, ROUNDS
+
+    pictures = [raster for each in Modality if (raster := pair.get(each)) is not None]
+    if effort in ROUNDS and any(each.height * each.width > MOST_PIXELS for each in pictures):
+        notes.append(
+            f"pictures of more than {MOST_PIXELS / 1e6:.1f} Mpx are coded as with effort"
+            f" {min(ROUNDS) - 1}: refining them takes too much memory"
+        )
+        complain(notes[-1])
     started = time.perf_counter()
     with working("encoding"):
         if target_bytes is not None:

@@ -154,8 +154,7 @@ class IntegerModel:
             writer: the picture's stream, after its coefficients if it has a partner.
             past: `CodedLatents.signal` of the same camera's earlier frames; weights of films only.
         """
-        wanted = latents.double().clamp(-LARGEST_SYMBOL / ONE, LARGEST_SYMBOL / ONE)
-        hyper_symbols = torch.round(hyper.double().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL))
+        wanted, hyper_symbols = _codable(latents, hyper)
         index = self._hyper_index(quality_index, hyper_symbols.shape[1] * hyper_symbols.shape[2])
         writer.put(_flat(hyper_symbols), index)
 
@@ -179,8 +178,7 @@ class IntegerModel:
         past: Past | None = None,
     ) -> Prices:
         """What `encode` would code of latents, and at what price; arguments as there."""
-        wanted = latents.double().clamp(-LARGEST_SYMBOL / ONE, LARGEST_SYMBOL / ONE)
-        hyper_symbols = torch.round(hyper.double().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL))
+        wanted, hyper_symbols = _codable(latents, hyper)
         _, height, width, channels = wanted.shape
         found = torch.zeros(3, 1, height * width, channels, dtype=torch.float64)
         places = iter(self.prior.geometry)
@@ -263,6 +261,14 @@ class IntegerModel:
             decoded[:, positions, geometry.channels] = symbols * ONE + mean
             signal = arithmetic.signal(decoded.reshape(1, height, width, channels))
         return decoded.reshape(1, height, width, channels), signal
+
+
+def _codable(latents: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents within what symbols can say, and hyper-latents as symbols, float64."""
+    return (
+        latents.double().clamp(-LARGEST_SYMBOL / ONE, LARGEST_SYMBOL / ONE),
+        torch.round(hyper.double().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL)),
+    )
 
 
 def _flat(values: Tensor) -> Integers:

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -22,6 +23,7 @@ from crossband.training.checkpoint import CHECKPOINT, explain, read_checkpoint, 
 from crossband.training.moments import write_moments
 from crossband.training.network import TrainableCodec, TrainablePicture
 from crossband.training.optimizers import optimizers_of
+from crossband.training.recipe import Recipe
 from crossband.training.run_log import read_rows
 from crossband.transforms import QUALITY_COUNT
 
@@ -51,9 +53,7 @@ def export(run: Path, destination: Path, *, notes: dict[str, str] | None = None)
         TrainingError: the folder holds no checkpoint, or a damaged one.
         OutputError: the system refuses to write.
     """
-    checkpoint = run / CHECKPOINT
-    state = read_checkpoint(checkpoint)
-    recipe = recipe_of(state, checkpoint)
+    state, recipe = _kept(run)
     codec = TrainableCodec(recipe.codec)
     codec.load_state_dict(state["average"])
     metadata = {
@@ -79,14 +79,19 @@ def export_moments(run: Path, destination: Path) -> int:
         TrainingError: the folder holds no checkpoint, or a damaged one.
         OutputError: the system refuses to write.
     """
-    checkpoint = run / CHECKPOINT
-    state = read_checkpoint(checkpoint)
-    recipe = recipe_of(state, checkpoint)
+    state, recipe = _kept(run)
     codec = TrainableCodec(recipe.codec)
     optimizers = optimizers_of(codec, recipe)
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
     return write_moments(destination, codec, optimizers)
+
+
+def _kept(run: Path) -> tuple[dict[str, Any], Recipe]:
+    """The last good checkpoint of a run, and its recipe."""
+    checkpoint = run / CHECKPOINT
+    state = read_checkpoint(checkpoint)
+    return state, recipe_of(state, checkpoint)
 
 
 def write_weights(
