@@ -9,7 +9,7 @@ import torch
 def working_dtype(device: str) -> torch.dtype:
     """Bfloat16 where the machine has instructions for it, else float32.
 
-    Processors without them take up to two hundred times as long for a product in bfloat16.
+    Processors without them take many times as long for a product in bfloat16 as in float32.
 
     Args:
         device: `cpu` or `cuda`.
