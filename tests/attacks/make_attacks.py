@@ -107,12 +107,17 @@ BOUNDED = 0x05
 
 
 def bounded(
-    *, flags: int = 0x1F, network: int = 1, height: int = 48, width: int = 64, bound: int = 0
+    *,
+    flags: int = 0x1F,
+    network: int = 1,
+    height: int = 48,
+    width: int = 64,
+    bound: int = 0,
+    rounding: bytes = b"",
 ) -> bytes:
     """The payload of a bounded infrared record: 16 bits, values 0 to 100."""
-    return (
-        bytes([flags, network]) + u16(height, width, 0, 1, 100, bound, 5) + b"\x10" + CRC + STREAM
-    )
+    start = bytes([flags, network]) + u16(height, width, 0, 1, 100, bound, 5) + b"\x10"
+    return start + rounding + CRC + STREAM
 
 
 REGISTERED = 0x06
@@ -384,10 +389,10 @@ ATTACKS = (
         "network 2",
     ),
     Attack(
-        "bounded-reserved-bit",
-        file(record(BOUNDED | LAST, bounded(flags=0x9F))),
+        "bounded-rounding-0",
+        file(record(BOUNDED | LAST, bounded(flags=0x9F, rounding=b"\0\0"))),
         "CorruptStream",
-        "bit 7",
+        "rounding of 0",
     ),
     Attack(
         "bounded-beyond-top",
