@@ -28,7 +28,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 demo: $(VENV)/.ready-demo
 	@$(VENV)/bin/crossband demo $(ARGS)
 
-test: lint
+test: lint $(VENV)/.ready-browser
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/.ready-test
@@ -65,6 +65,18 @@ $(VENV)/.ready-demo: $(VENV)/.ready-torch pyproject.toml
 $(VENV)/.ready-test: $(VENV)/.ready-torch pyproject.toml
 	@$(PIP) install -e '.[test]'
 	touch $@ $(VENV)/.ready-demo
+
+# A browser opens the benchmark's report; where none can be had, the tests that need one say so.
+$(VENV)/.ready-browser: $(VENV)/.ready-venv
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then
+	    if [[ $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+	        { timeout 60 apt-get update && DEBIAN_FRONTEND=noninteractive timeout 240 apt-get install -y --no-install-recommends chromium; } ||
+	            echo 'chromium could not be installed; tests of the report in a browser are skipped' >&2
+	    else
+	        echo 'there is no chromium here; tests of the report in a browser are skipped: sudo apt-get install chromium' >&2
+	    fi
+	fi
+	touch $@
 
 # torch first and alone, so that nothing else has a say in which build of it comes.
 $(VENV)/.ready-torch: $(VENV)/.ready-venv
