@@ -165,17 +165,21 @@ def films() -> str:
 
 
 def films_own() -> str:
-    """What the frame before gives, and what the other camera gives."""
+    """What the frame before gives, what the other camera gives, and what refined symbols give."""
     averages = _averages("films")
     return "\n".join(
-        _against(averages, reference, ("crossband",)) or NOT_MEASURED
-        for reference in ("crossband-keys", "crossband-alone")
+        _against(averages, reference, (codec,)) or NOT_MEASURED
+        for reference, codec in (
+            ("crossband-keys", "crossband"),
+            ("crossband-alone", "crossband"),
+            ("crossband", "crossband-slow"),
+        )
     )
 
 
 def films_points() -> str:
     """Every mean point of crossband's films and x265's."""
-    codecs = ("crossband", "crossband-keys", "crossband-alone", "x265-ldp")
+    codecs = ("crossband", "crossband-slow", "crossband-keys", "crossband-alone", "x265-ldp")
     return points_markdown([each for each in _averages("films") if each.codec in codecs])
 
 
@@ -405,7 +409,15 @@ def misalignment() -> str:
 
 def misalignment_sets() -> str:
     """The same on data sets as they are."""
-    rows = [row for row in _misaligned() if row["change"] == "none"]
+    return _by_set([row for row in _misaligned() if row["change"] == "none"])
+
+
+def misalignment_lossless() -> str:
+    """The same beside infrared pictures that are coded without loss."""
+    return _by_set(_misaligned("misalignment-lossless.jsonl"))
+
+
+def _by_set(rows: list[dict[str, Any]]) -> str:
     found = {
         dataset: [row for row in rows if row["dataset"] == dataset]
         for dataset in dict.fromkeys(row["dataset"] for row in rows)
@@ -450,8 +462,8 @@ def misalignment_plot() -> str | None:
     return standalone(draw(plot))
 
 
-def _misaligned() -> list[dict[str, Any]]:
-    path = RESULTS / "misalignment.jsonl"
+def _misaligned(name: str = "misalignment.jsonl") -> list[dict[str, Any]]:
+    path = RESULTS / name
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -606,7 +618,7 @@ MAKERS: dict[str, Callable[[], str]] = {
         *(films, films_own, films_points, long_films, film_speed),
         *(timing, start_up, integer_path, block_grid),
         *(lossless, lossless_pictures, lossless_choice),
-        *(misalignment, misalignment_sets),
+        *(misalignment, misalignment_sets, misalignment_lossless),
         *(ablation_alignment, ablation_start, ablation_start_points),
         *(learning_curve, training_speed, experiments),
     )

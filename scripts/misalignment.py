@@ -2,12 +2,14 @@
 """What the infrared picture gives the visible one when the two do not lie on each other.
 
     python scripts/misalignment.py --data DIR -o results/misalignment.jsonl
+    python scripts/misalignment.py --data DIR -o results/misalignment-lossless.jsonl --lossless
 
 RoadScene test pairs whose infrared picture is shifted, turned or scaled on purpose, and data sets
 whose cameras do not match as they are; each coded with and without `--register auto`. Rates are
 those of the visible picture's record in a real file; PSNRs those of what a fresh process decoded.
 Files are written at effort 1, which codes the visible picture given the infrared one whether that
-saves anything or not: from effort 4 on a loss becomes none. Rows that are there stay.
+saves anything or not: from effort 4 on a loss becomes none. With `--lossless` the infrared picture
+is coded without loss and nothing is displaced on purpose. Rows that are there stay.
 """
 
 from __future__ import annotations
@@ -139,7 +141,9 @@ def decoded(files: dict[str, bytes]) -> dict[str, Raster]:
         return {name: Raster(np.load(Path(folder) / f"{name}.npy")) for name in files}
 
 
-def rows(codec: Codec, pair: Pair, change: Change) -> Iterator[dict[str, object]]:
+def rows(
+    codec: Codec, pair: Pair, change: Change, max_error: int | None
+) -> Iterator[dict[str, object]]:
     """One row a quality and way of registration."""
     assert pair.visible is not None and pair.infrared is not None
     size = Size(pair.infrared.height, pair.infrared.width)
@@ -154,7 +158,7 @@ def rows(codec: Codec, pair: Pair, change: Change) -> Iterator[dict[str, object]
         files[f"alone-{quality}"] = codec.encode(Pair(pair.visible), quality=quality)
         for way, homography in ways.items():
             files[f"{way}-{quality}"] = codec.encode(
-                pair, quality=quality, effort=1, registration=homography
+                pair, quality=quality, effort=1, registration=homography, max_error=max_error
             )
     shown = decoded(files)
 
@@ -201,6 +205,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--lossless", action="store_true", help="beside exact infrared")
     given = parser.parse_args()
     torch.set_num_threads(1)
     codec = load()
@@ -210,9 +215,8 @@ def main() -> None:
         (row["weights_id"], row["dataset"], row["image"], row["change"], row["amount"])
         for row in map(json.loads, lines)
     }
-    wanted = [
-        (task, change) for task in chosen_tasks(given.data, [CHANGED], None) for change in CHANGES
-    ]
+    displaced = [] if given.lossless else chosen_tasks(given.data, [CHANGED], None)
+    wanted = [(task, change) for task in displaced for change in CHANGES]
     wanted += [(task, AS_IT_IS) for task in chosen_tasks(given.data, list(AS_THEY_ARE), None)]
     for task, change in wanted:
         key = (weights_id, task.dataset, task.path.name, change.kind, change.amount)
@@ -221,7 +225,7 @@ def main() -> None:
         pair = Pair(read_pair(task.path.visible, None).pair.visible, infrared(task.path.infrared))
         pair = pair.without_metadata()
         with given.output.open("a", encoding="utf-8") as file:
-            for row in rows(codec, pair, change):
+            for row in rows(codec, pair, change, 0 if given.lossless else None):
                 about = {"weights_id": weights_id, "dataset": task.dataset, "image": task.path.name}
                 file.write(json.dumps({**about, **row}) + "\n")
         print(*key[1:], file=sys.stderr, flush=True)

@@ -35,7 +35,7 @@ ANCHORS = (
     *("x265-420", "avif-default", "jpeg", "svtav1"),
 )
 CLIPS = ("0111_1803", "0115_1847")
-FILM_CODECS = ("crossband", "crossband-keys", "crossband-alone")
+FILM_CODECS = ("crossband", "crossband-slow", "crossband-keys", "crossband-alone")
 FILM_QUALITIES = "0,16,32,48"
 INTEGER_PATH = ("roadscene:test:3", "m3svd:test:2", "msrs:test:2")
 PART_FILE = "{part}"

@@ -18,13 +18,15 @@ import crossband
 from crossband.bounded import decode_bounded, encode_bounded
 from crossband.container import BoundedRecord, PairFile, pack, unpack
 from crossband.errors import CorruptStream, PictureError, StreamError
-from crossband.pair import Metadata, Modality, Raster
+from crossband.homography import Homography
+from crossband.pair import Metadata, Modality, Pair, Raster
 from crossband.sources import calibration_of
 from crossband.testing import synthetic_pair
 from crossband.testing.radiometric import camera_record
 from crossband.testing.strategies import rasters
 
 SOURCE = Path(__file__).parents[1] / "src"
+TURNED = Homography((900, -400, 300, 500, -700, 100, 600, -900))
 GOLDEN = Path(__file__).parent / "conformance" / "bounded"
 
 
@@ -67,11 +69,10 @@ def test_smooth_pictures_of_few_counts_are_rounded_first_and_noisy_ones_are_not(
 
 
 @pytest.mark.parametrize("bound", [1, 3, 16, 60])
-def test_no_decoded_sample_leaves_the_range_of_the_source(bound):
+def test_no_decoded_count_leaves_the_range_of_the_source(bound):
     rows, columns = np.mgrid[0:40, 0:64]
-    smooth = Raster(
-        (127.5 + 127.5 * np.sin(rows / 9) * np.cos(columns / 7)).round().astype(np.uint8)
-    )
+    waves = 7100 + 127.5 * np.sin(rows / 9) * np.cos(columns / 7)
+    smooth = Raster(waves.round().astype(np.uint16), 14)
     record = encode_bounded(smooth, bound)
     shown = decode_bounded(record).samples.astype(int)
     assert record.rounding == bound
@@ -95,6 +96,18 @@ def test_a_picture_of_every_fourth_count_is_lossless_below_four(counts):
     assert encode_bounded(raster, 9).max_error == 8
 
 
+@pytest.mark.parametrize("dark", [0, 1, 2, 5])
+def test_rounding_keeps_what_the_picture_shows_most_of_in_one_piece(dark):
+    # Nearly all samples are the darkest or the one above it: both fall into one value.
+    samples = np.where(np.random.default_rng(dark).random((64, 80)) < 0.5, dark, dark + 1)
+    samples[::16, ::16] = 250
+    record = encode_bounded(Raster(samples.astype(np.uint8)), 2)
+    assert record.rounding == 2
+    shown = decode_bounded(record).samples.astype(int)
+    assert len(np.unique(shown[samples < 9])) == 1
+    assert np.abs(shown - samples).max() <= 2
+
+
 @pytest.mark.parametrize("bound", [-1, 65_536, 1.5])
 def test_a_bound_outside_its_range_is_refused(counts, bound):
     with pytest.raises(PictureError, match="max_error"):
@@ -111,19 +124,56 @@ def test_a_wrong_stream_is_an_error_and_never_a_picture(counts):
             decode_bounded(replace(record, stream=bytes(stream)))
 
 
-def test_the_whole_codec_keeps_both_pictures_and_the_bound():
+@pytest.mark.parametrize("effort", [1, 6])
+@pytest.mark.parametrize("registration", [None, TURNED], ids=["plain", "registered"])
+def test_the_whole_codec_keeps_both_pictures_and_the_bound(registration, effort):
     pair = synthetic_pair(visible=(32, 40), infrared=(24, 30), infrared_bit_depth=14)
-    data = crossband.encode(pair.visible, pair.infrared, max_error=2)
+    data = crossband.encode(
+        pair.visible, pair.infrared, max_error=2, registration=registration, effort=effort
+    )
     header = crossband.info(data)
     infrared, visible = header.records
     assert isinstance(infrared, BoundedRecord) and infrared.max_error == 2
-    assert not visible.conditional
+    assert visible.conditional or effort > 3
     shown = crossband.decode(data)
     off = shown.infrared.samples.astype(np.int64) - pair.infrared.samples.astype(np.int64)
     assert np.abs(off).max() <= 2
     assert shown.visible.samples.shape == pair.visible.samples.shape
     only = crossband.decode(data, only=Modality.INFRARED)
     assert only.visible is None and only.infrared.equals(shown.infrared)
+    only = crossband.decode(data, only=Modality.VISIBLE)
+    assert only.infrared is None and only.visible.equals(shown.visible)
+
+
+def test_exact_infrared_makes_the_visible_picture_smaller(base_codec):
+    """With the shipped weights; from effort 4 on the smaller of both ways is kept."""
+    pair = synthetic_pair(visible=(192, 256), infrared=(192, 256))
+    sizes = {}
+    for effort in (1, 5):
+        visible = unpack(base_codec.encode(pair, max_error=0, effort=effort)).records[1]
+        assert visible.conditional
+        sizes[effort] = len(visible.stream)
+    alone = unpack(base_codec.encode(Pair(visible=pair.visible))).records[0]
+    assert sizes[5] == sizes[1] < len(alone.stream)
+
+
+@pytest.mark.parametrize("effort", [1, 5])
+def test_infrared_of_one_value_is_not_looked_at(effort):
+    pair = synthetic_pair(visible=(32, 40), infrared=(32, 40))
+    data = crossband.encode(
+        pair.visible, np.full((32, 40), 7, np.uint8), max_error=0, effort=effort
+    )
+    assert not crossband.info(data).records[1].conditional
+
+
+def test_weights_of_other_latents_code_the_visible_picture_alone(tiny_codec):
+    pair = synthetic_pair(visible=(32, 40), infrared=(32, 40))
+    file = unpack(tiny_codec.encode(pair, max_error=0, effort=1))
+    assert not file.records[1].conditional
+    forged = replace(file, records=(file.records[0], replace(file.records[1], conditional=True)))
+    with pytest.raises(CorruptStream, match="cannot look at"):
+        tiny_codec.decode(pack(forged))
+    assert tiny_codec.decode(pack(forged), only=Modality.INFRARED).infrared is not None
 
 
 @pytest.mark.parametrize("bound", [{"max_error": 0}, {"max_error_kelvin": 1}], ids=str)

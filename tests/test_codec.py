@@ -349,11 +349,6 @@ def test_a_registration_brings_back_what_a_shift_takes(base_codec):
     assert registered < plain
 
 
-def test_a_registration_beside_a_bounded_picture_is_refused(tiny_codec, scene):
-    with pytest.raises(PictureError, match="coded alone; leave the registration out"):
-        tiny_codec.encode(scene, max_error=2, registration=TURNED)
-
-
 def test_sizes_are_kept_with_a_registration(tiny_codec, scene):
     data = tiny_codec.encode_to_size(scene, size_bytes=3000, registration=TURNED)
     assert len(data) <= 3000

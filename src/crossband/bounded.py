@@ -18,6 +18,8 @@ from crossband.pair import Raster
 
 LARGEST_ERROR = 65_535
 """The largest bound that means anything for 16 bits."""
+_BEGINNINGS = 9
+"""Places that rounding is tried from."""
 
 
 def encode_bounded(raster: Raster, max_error: int) -> BoundedRecord:
@@ -48,11 +50,11 @@ def encode_bounded(raster: Raster, max_error: int) -> BoundedRecord:
     bound = min(top, max_error // step)
     record = _coded(raster, low, step, values, bound)
     if bound:
-        # Every 2 * bound + 1 values become the one in their middle, within the picture's range.
-        wide = 2 * bound + 1
-        first = min(top % wide, bound)
-        rounded = (values + bound - first) // wide
-        other = _coded(raster, low + step * first, step * wide, rounded, 0, rounding=bound * step)
+        # Counts may mean temperatures, which no decoded sample may leave the range of.
+        largest = top if raster.bit_depth > 8 else (raster.peak - low) // step
+        first, rounded = _rounded(values, bound, largest)
+        wide = step * (2 * bound + 1)
+        other = _coded(raster, low + step * first, wide, rounded, 0, rounding=bound * step)
         record = min(record, other, key=lambda each: len(pack_bounded(each)))
     shown = _samples(record)
     largest = int(np.abs(shown.astype(np.int64) - samples).max())
@@ -62,6 +64,41 @@ def encode_bounded(raster: Raster, max_error: int) -> BoundedRecord:
             " is written: report this picture"
         )
     return replace(record, samples_crc=_checksum(shown))
+
+
+def _rounded(values: Integers, bound: int, largest: int) -> tuple[int, Integers]:
+    """Every 2 * bound + 1 values become the one in their middle; where these begin is a choice.
+
+    What the camera shows most of should fall into one of them whole: of a few places to begin, the
+    one with the least entropy of simple prediction errors.
+
+    Args:
+        values: from 0 on.
+        bound: at least 1.
+        largest: none may become more than this.
+
+    Returns:
+        The value that 0 of the rounded ones stands for, and these.
+    """
+    wide, top = 2 * bound + 1, int(values.max())
+    within = min(top % wide, bound)  # no value leaves the picture's range
+    places = {round(at) for at in np.linspace(0, min(bound, top), _BEGINNINGS)} | {within}
+    found: list[tuple[float, int, Integers]] = []
+    for first in sorted(places):
+        rounded = (values + bound - first) // wide
+        if first + wide * int(rounded.max()) <= largest:
+            found.append((_surprise(rounded), first, rounded))
+    _, first, rounded = min(found, key=lambda each: each[:2])
+    return first, rounded
+
+
+def _surprise(values: Integers) -> float:
+    """Bits of the errors of median prediction, were they independent."""
+    left, above, corner = values[1:, :-1], values[:-1, 1:], values[:-1, :-1]
+    low, high = np.minimum(left, above), np.maximum(left, above)
+    errors = values[1:, 1:] - (left + above - corner).clip(low, high)
+    _, counts = np.unique(errors, return_counts=True)
+    return float((counts * np.log2(errors.size / counts)).sum())
 
 
 def _coded(

@@ -15,8 +15,9 @@ from torch import Tensor
 from crossband import models
 from crossband.bounded import decode_bounded, encode_bounded
 from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
+from crossband.entropy.bounded.partner import SIGNALS, block_signals
 from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter
-from crossband.entropy.integer_model import ONE, CodedLatents, Partner
+from crossband.entropy.integer_model import ONE, CodedLatents, Partner, seen_at
 from crossband.entropy.prior import Past
 from crossband.entropy.settings import FURTHEST
 from crossband.entropy.vectors import (
@@ -121,6 +122,26 @@ class _Context:
 
 
 @dataclass(frozen=True, slots=True)
+class _Exact:
+    """A bounded infrared picture as the entropy model of the visible one sees it.
+
+    The transforms see nothing of it: their features are those of a lossy picture.
+    """
+
+    signal: Tensor
+    """In place of latents, (1, rows, columns, channels)."""
+    size: Size
+
+    @classmethod
+    def of(cls, record: BoundedRecord, raster: Raster) -> Self:
+        """That of a record and what it decodes to."""
+        high = raster.peak if record.bit_depth <= 8 else record.high
+        low = 0 if record.bit_depth <= 8 else record.low
+        signal = torch.from_numpy(block_signals(raster.samples, low, high)).double()[None]
+        return cls(signal, Size(record.height, record.width))
+
+
+@dataclass(frozen=True, slots=True)
 class _Prediction:
     """What the same camera's frame before lets expect."""
 
@@ -202,8 +223,8 @@ class Codec:
                 6 symbols of pictures up to 4 Mpx are refined (`crossband.refinement`), which takes
                 many times as long.
             max_error: no infrared sample comes back further off than this, in counts; 0 is
-                lossless. Quality, order and effort are then those of the visible picture, which
-                is coded alone.
+                lossless. Quality and effort are then those of the visible picture, whose entropy
+                model sees the infrared one.
             max_error_kelvin: the same in kelvin, above 0, by the calibration that the infrared
                 picture carries or by `kelvin_per_count`; below one count it is lossless.
             kelvin_per_count: for linear counts without calibration, such as 0.04.
@@ -221,27 +242,45 @@ class Codec:
         elif kelvin_per_count is not None:
             raise PictureError("kelvin_per_count is for max_error_kelvin; give both or neither")
         if max_error is not None:
-            if registration is not None:
-                raise PictureError(
-                    "with max_error the visible picture is coded alone; leave the registration out"
-                )
-            return pack(self._bounded(pair, quality, effort, max_error))
+            return pack(self._bounded(pair, quality, effort, max_error, registration))
         files = self._candidates(pair, quality_index(quality), order, effort, registration)
         return min((pack(file) for file in files), key=len)
 
-    def _bounded(self, pair: Pair, quality: float, effort: int, max_error: int) -> PairFile:
-        """The file of an infrared picture within a bound, and of the visible one alone."""
+    def _bounded(
+        self,
+        pair: Pair,
+        quality: float,
+        effort: int,
+        max_error: int,
+        registration: Homography | None,
+    ) -> PairFile:
+        """The file of an infrared picture within a bound, and of the visible one given it."""
         if pair.infrared is None:
             raise PictureError(_NO_INFRARED)
         infrared = encode_bounded(pair.infrared, max_error)
-        weights_id = bytes.fromhex(self.model.card.weights_id)
         records: tuple[PictureRecord | BoundedRecord, ...] = (infrared,)
         index = quality_index(quality)
         if pair.visible is not None:
-            alone = Pair(visible=pair.visible)
-            (visible,) = self._candidates(alone, index, "infrared-first", effort, None)
-            records = (infrared, *visible.records)
+            _check_kind(self.model, None)
+            exact = _Exact.of(infrared, decode_bounded(infrared)) if infrared.top else None
+            (visible,) = self._encode_pair(
+                Pair(visible=pair.visible),
+                index,
+                _ORDERS["infrared-first"],
+                effort,
+                None,
+                registration,
+                first=exact if self._knows_exact else None,
+            )
+            records = (infrared, visible.record)
+        weights_id = bytes.fromhex(self.model.card.weights_id)
         return PairFile(weights_id, records, metadata=blobs_of(pair))
+
+    @property
+    def _knows_exact(self) -> bool:
+        """Whether the visible entropy model can look at what stands in for infrared latents."""
+        settings = self.model.visible.entropy.prior.settings
+        return settings.partner_context and settings.partner_channels == SIGNALS
 
     def encode_and_show(
         self,
@@ -309,17 +348,38 @@ class Codec:
             raise MissingPicture(
                 f"the file holds no {only.value} picture; it holds {file.records[0].modality.value}"
             )
-        learned = [each for each in file.records if isinstance(each, PictureRecord)]
-        shown = {
-            modality: replace(each.raster, metadata=file.metadata_of(modality))
-            for modality, each in self.decode_frame(learned, only=only).items()
-            if only in (None, modality)
-        }
-        for each in wanted:
-            if isinstance(each, BoundedRecord):
-                metadata = file.metadata_of(each.modality)
-                shown[each.modality] = replace(decode_bounded(each), metadata=metadata)
-        return Pair(shown.get(Modality.VISIBLE), shown.get(Modality.INFRARED))
+        shown = self._decoded(file, only)
+        return Pair(
+            *(
+                replace(shown[each], metadata=file.metadata_of(each))
+                if each in shown and only in (None, each)
+                else None
+                for each in (Modality.VISIBLE, Modality.INFRARED)
+            )
+        )
+
+    @torch.inference_mode()
+    def _decoded(self, file: PairFile, only: Modality | None) -> dict[Modality, Raster]:
+        """What is wanted of a file, and what that rests on."""
+        first, *others = file.records
+        if isinstance(first, PictureRecord):
+            learned = [each for each in file.records if isinstance(each, PictureRecord)]
+            return {m: each.raster for m, each in self.decode_frame(learned, only=only).items()}
+        found = {}
+        if only is not Modality.VISIBLE or any(each.conditional for each in others):
+            found[Modality.INFRARED] = decode_bounded(first)
+        for record in others:
+            if isinstance(record, PictureRecord) and only is not Modality.INFRARED:
+                exact = None
+                if record.conditional:
+                    if not self._knows_exact:
+                        raise CorruptStream(
+                            "the visible picture rests on a bounded infrared one, which these"
+                            " weights cannot look at; the file was not made with them"
+                        )
+                    exact = _Exact.of(first, found[Modality.INFRARED])
+                found[Modality.VISIBLE] = self._decode_picture(record, exact, None).raster
+        return found
 
     def verify(self, data: bytes) -> None:
         """Decodes everything and gives nothing.
@@ -430,12 +490,13 @@ class Codec:
         past: ShownLast | None,
         registration: Homography | None,
         alone: bool = False,
+        first: _Exact | None = None,
     ) -> list[_CodedPicture]:
         if not (isinstance(effort, int) and 1 <= effort <= 9):
             raise PictureError(f"effort is {effort}; allowed are the integers 1 to 9")
         # Tensors of inference mode cannot be differentiated through.
         with torch.inference_mode(effort not in ROUNDS), torch.no_grad():
-            return self._encoded(pair, index, order, effort, past, registration, alone)
+            return self._encoded(pair, index, order, effort, past, registration, alone, first)
 
     def _encoded(
         self,
@@ -446,9 +507,9 @@ class Codec:
         past: ShownLast | None,
         registration: Homography | None,
         alone: bool,
+        first: Shown | _Exact | None,
     ) -> list[_CodedPicture]:
         found: list[_CodedPicture] = []
-        first: Shown | None = None
         for modality in order:
             raster = pair.get(modality)
             if raster is None:
@@ -462,6 +523,7 @@ class Codec:
             if before is not None:
                 shown = prepare(before.raster, modality, shape, self._real)
                 passes = THOROUGH if effort >= _TRY_ALONE else QUICK
+                assert not isinstance(first, _Exact)  # films have no bounded pictures
                 motion = _Motion(picture, shown, before, shape, index, first, passes)
             given = [(first, registration)]
             if first is not None and alone:
@@ -492,7 +554,7 @@ class Codec:
         modality: Modality,
         shape: Geometry,
         index: int,
-        first: Shown | None,
+        first: Shown | _Exact | None,
         registration: Homography | None,
         motion: _Motion | None,
         rounds: int = 0,
@@ -502,6 +564,7 @@ class Codec:
         writer = SymbolWriter(part.entropy.models)
         predicted = None
         if motion is not None:
+            assert not isinstance(first, _Exact)
             predicted = motion.prediction(first)
             put_brightness(predicted.change, writer)
             references = _references(predicted.before, first, shape)
@@ -510,13 +573,16 @@ class Codec:
             )
             picture = difference(picture, predicted.picture.float())
         features = part.transforms.analysis.features(picture, quality)
-        context = None
-        if first is not None:
+        context = partner = None
+        if isinstance(first, _Exact):
+            partner = part.entropy.unaligned(*_seen_exactly(first, shape, registration))
+        elif first is not None:
             seen = _seen(first, shape, modality, registration)
             eighth = seen.features.eighth.float()
             wanted = part.transforms.alignment.coefficients(features, eighth)
             coefficients = part.entropy.encode_coefficients(wanted, writer)
             context = self._context(modality, seen, coefficients)
+            partner = context.partner
         look = part.transforms.analysis.look
         expected = None if predicted is None else look(predicted.picture.float())
         present = torch.ones(1, 1, 1, 1) if context is None else context.seen.present
@@ -525,7 +591,6 @@ class Codec:
         step = part.transforms.step(quality)
         wanted = (latents / step[:, :, None, None]).permute(0, 2, 3, 1)
         hyper = part.hyper(latents, index)
-        partner = None if context is None else context.partner
         past = None if predicted is None else predicted.past
         if rounds:
             theirs = None if context is None else context.seen.features.float()
@@ -565,7 +630,7 @@ class Codec:
     # --- decoding ------------------------------------------------------------------------------
 
     def _decode_picture(
-        self, record: PictureRecord, first: Shown | None, before: Shown | None
+        self, record: PictureRecord, first: Shown | _Exact | None, before: Shown | None
     ) -> Shown:
         part = self.model.get(record.modality)
         reader = SymbolReader(record.stream, part.entropy.models)
@@ -574,6 +639,7 @@ class Codec:
             first = None
         predicted = None
         if before is not None:
+            assert not isinstance(first, _Exact)
             change = get_brightness(reader)
             references = _references(before, first, shape)
             vectors, reference = get_vectors(
@@ -583,17 +649,20 @@ class Codec:
             shown = brightened(shown, torch.from_numpy(change)[None])
             expected = moved(shown, torch.from_numpy(vectors)[None])
             predicted = _Prediction(before, change, vectors, reference, expected)
-        context = None
-        if record.conditional:
+        context = partner = None
+        if isinstance(first, _Exact):
+            partner = part.entropy.unaligned(*_seen_exactly(first, shape, record.registration))
+        elif record.conditional:
             assert first is not None  # the container refuses such a file
             seen = _seen(first, shape, record.modality, record.registration)
             coefficients = part.entropy.decode_coefficients(reader)
             context = self._context(record.modality, seen, coefficients)
+            partner = context.partner
         latents = part.entropy.decode(
             shape.latent_height,
             shape.latent_width,
             record.quality_index,
-            None if context is None else context.partner,
+            partner,
             reader,
             past=None if predicted is None else predicted.past,
         )
@@ -716,9 +785,21 @@ def _seen(
     )
     return _Seen(
         first.features.sampled(deep, wide),
-        first.latents.seen_at(deep),
+        seen_at(first.latents.signal, deep),
         torch.from_numpy(deep.inside)[None, None].float(),
     )
+
+
+def _seen_exactly(
+    first: _Exact, shape: Geometry, registration: Homography | None
+) -> tuple[Tensor, Tensor | None]:
+    """The signals of exact samples for the visible picture's grid, and where they are of use."""
+    if registration is None:
+        return first.signal, None
+    size = Size(shape.height, shape.width)
+    places = registration.places(size, first.size, to_infrared=True)
+    inside = torch.from_numpy(places.inside)[None, :, :, None].double()
+    return seen_at(first.signal, places), inside
 
 
 def _in_counts(

@@ -88,16 +88,17 @@ _SCENE = synthetic_pair(visible=(64, 96), infrared=(48, 80), infrared_bit_depth=
 
 
 def _panned(by: int) -> Pair:
-    moved = (
-        Raster(np.roll(raster.samples, (by, 3 * by), (0, 1)), raster.bit_depth)
-        for raster in (_SCENE.visible, _SCENE.infrared)
-        if raster is not None
-    )
+    moved = []
+    for raster in (_SCENE.visible, _SCENE.infrared):
+        assert raster is not None
+        ways = (np.roll(raster.samples, way, (0, 1)) for way in ((by, 3 * by), (-2 * by, by)))
+        left, right = (np.array_split(samples, 2, 1)[side] for side, samples in enumerate(ways))
+        moved.append(Raster(np.concatenate((left, right), 1), raster.bit_depth))
     return Pair(*moved)
 
 
 FILM_PAIRS = tuple(_panned(by) for by in range(4))
-"""A camera that pans by three pixels across and one down."""
+"""The left half pans by three pixels across and one down, the right one another way."""
 
 
 class ListeningCodec(Codec):

@@ -3,9 +3,10 @@
 
     python tests/conformance/reference_decoder.py FILE.xb WEIGHTS.safetensors
 
-It shares no code with the codec but the reader of records (§1-7, which has its own tests): no
-torch, no constriction, no float. What it decodes and crossband wrote is proof that sections 5a and
-10 to 12 of the page suffice for a second implementation. It is slow and short on purpose.
+It shares no code with the codec but the reader of records (§1-7, which has its own tests) and,
+where there is one, of bounded pictures (§15.1-6): no torch, no constriction, no float. What it
+decodes and crossband wrote is proof that sections 5a, 10 to 12 and 15.7 of the page suffice for a
+second implementation. It is slow and short on purpose.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
-from crossband.container import PictureRecord, unpack
+import crossband
+from crossband.bounded import decode_bounded
+from crossband.container import BoundedRecord, PictureRecord, unpack
 
 Grid = npt.NDArray[np.int64]
 """(rows, columns, channels)."""
@@ -286,7 +289,7 @@ class Looks:
     """Not in the partner's grid."""
 
 
-def looks(record: PictureRecord, partner: PictureRecord, cell: int) -> Looks:
+def looks(record: PictureRecord, partner: PictureRecord | BoundedRecord, cell: int) -> Looks:
     """Of a registered picture's grid."""
     assert record.registration is not None
     to_infrared = partner.modality.value == "infrared"
@@ -317,6 +320,26 @@ def looks(record: PictureRecord, partner: PictureRecord, cell: int) -> Looks:
             )
             found.outside[-1].append(not inside)
     return found
+
+
+def exact_signals(record: BoundedRecord) -> Grid:
+    """S of §15.7."""
+    samples = decode_bounded(record).samples.astype(np.int64)
+    low, high = record.low, record.low + record.step * record.top
+    if record.bit_depth <= 8:
+        low, high = 0, 2**record.bit_depth - 1
+    path = Path(crossband.__file__).parent / "entropy" / "bounded" / "partner.npz"
+    with np.load(path) as arrays:
+        weight, bias = (arrays[name].astype(np.int64) for name in ("weight", "bias"))
+    rows, columns = (-(-side // 16) for side in samples.shape)
+    signals = np.zeros((rows, columns, 192), np.int64)
+    for y, x in np.ndindex(rows, columns):
+        down_ = np.minimum(np.arange(16 * y, 16 * y + 16), record.height - 1)
+        across = np.minimum(np.arange(16 * x, 16 * x + 16), record.width - 1)
+        block = samples[np.ix_(down_, across)].ravel()
+        levels = (block - low) * 4096 // max(high - low, 1) - 2048
+        signals[y, x] = sat(down(levels @ weight + bias, 17))
+    return signals
 
 
 def registered(grid: Grid, places: Looks) -> Grid:
@@ -381,7 +404,7 @@ def decode_record(
     before: Symbols | None,
     tensors: Tensors,
     past: Symbols | None = None,
-    partner: PictureRecord | None = None,
+    partner: PictureRecord | BoundedRecord | None = None,
 ) -> Symbols:
     """All symbols of one picture.
 
@@ -390,7 +413,7 @@ def decode_record(
         before: the symbols of the picture before it, None for the first.
         tensors: the weight file.
         past: the same camera's picture before, in predicted frames.
-        partner: the record of the picture before it, for registered ones.
+        partner: the record of the picture before it.
     """
     prior = Prior(tensors, record.modality.value)
     reader = SymbolReader(record.stream, tensors)
@@ -405,7 +428,9 @@ def decode_record(
         vectors = read_vectors(reader, past.vectors, beside, rows, columns)
     coefficients = None
     if record.conditional:
-        coefficients = reader.batch(prior["coefficient_index"])
+        coefficients = np.zeros_like(prior["coefficient_index"])
+        if not isinstance(partner, BoundedRecord):
+            coefficients = reader.batch(prior["coefficient_index"])
     hyper_index = prior["qualities.hyper_index"][q]
     hyper_size = (-(-rows // 4), -(-columns // 4), len(hyper_index))
     hyper = reader.batch(np.broadcast_to(hyper_index, hyper_size))
@@ -533,8 +558,13 @@ def decode_symbols(data: bytes, weights: Path) -> list[Symbols]:
     tensors = load_file(weights)
     found: list[Symbols] = []
     partner = None
+    before = None
     for record in unpack(data).records:
-        before = found[-1] if found else None
+        if isinstance(record, BoundedRecord):
+            signal = exact_signals(record)
+            before = Symbols(signal, signal, signal, None, None, 0, 0, 0)
+            partner = record
+            continue
         symbols = decode_record(record, before, tensors, partner=partner)
         partner = record
         if symbols.checksum != record.symbols_crc:
@@ -543,6 +573,7 @@ def decode_symbols(data: bytes, weights: Path) -> list[Symbols]:
                 f" expected {record.symbols_crc:#010x}"
             )
         found.append(symbols)
+        before = symbols
     return found
 
 

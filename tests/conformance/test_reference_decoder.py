@@ -119,6 +119,18 @@ def test_the_page_decodes_the_symbols_of_both_pictures(codec, pair, options):
     assert first.count > 0 and second.count > 0  # checksums are compared inside
 
 
+@pytest.mark.parametrize("registration", [None, TURNED], ids=["plain", "registered"])
+@pytest.mark.parametrize("depth", [8, 14])
+def test_the_page_decodes_the_symbols_of_a_picture_after_a_bounded_one(
+    base_codec, depth, registration
+):
+    pair = synthetic_pair(visible=(80, 96), infrared=(70, 50), infrared_bit_depth=depth)
+    data = base_codec.encode(pair, max_error=3, effort=1, registration=registration)
+    assert unpack(data).records[1].conditional
+    (visible,) = decode_symbols(data, base_codec.model.card.path)
+    assert visible.count > 0
+
+
 @st.composite
 def homographies(draw: st.DrawFn) -> Homography:
     """Any that can be coded, from a shift by a unit to two pictures' widths."""

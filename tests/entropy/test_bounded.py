@@ -25,6 +25,7 @@ from crossband.entropy.bounded.distribution import (
 )
 from crossband.entropy.bounded.fit import fit
 from crossband.entropy.bounded.known import all_places, known_planes
+from crossband.entropy.bounded.partner import SIGNALS, block_signals
 from crossband.entropy.bounded.wave import Rules, decode_plane, encode_plane, waves
 from crossband.errors import CorruptStream
 
@@ -144,3 +145,29 @@ def test_the_page_names_the_network():
                 digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     block = re.search(r"```network\n(.*?)\n```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert block is not None and block[1] == digest.hexdigest(), digest.hexdigest()
+
+
+def test_the_page_names_the_matrix():
+    with np.load(str(files("crossband.entropy.bounded") / "partner.npz")) as arrays:
+        weight, bias = arrays["weight"], arrays["bias"]
+    digest = hashlib.sha256(weight.astype("<i2").tobytes() + bias.astype("<i4").tobytes())
+    block = re.search(r"```partner\n(.*?)\n```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None and block[1] == digest.hexdigest(), digest.hexdigest()
+
+
+def test_signals_are_those_of_each_block_alone():
+    samples = np.random.default_rng(3).integers(100, 900, (40, 33)).astype(np.uint16)
+    signals = block_signals(samples, 100, 899)
+    assert signals.shape == (3, 3, SIGNALS)
+    # What is beyond the border is the border.
+    last = np.pad(samples, ((0, 8), (0, 15)), mode="edge")[32:48, 32:48]
+    assert np.array_equal(signals[2, 2], block_signals(last, 100, 899)[0, 0])
+
+
+def test_signals_see_contrast_and_not_the_camera_s_counts():
+    samples = np.random.default_rng(3).integers(0, 800, (32, 32)).astype(np.uint16)
+    signals = block_signals(samples, 0, 799)
+    assert np.array_equal(signals, block_signals(samples + 7000, 7000, 7799))
+    assert not np.array_equal(signals, block_signals(samples, 0, 1600))
+    flat = block_signals(np.full((16, 16), 5, np.uint8), 5, 5)
+    assert np.array_equal(flat, block_signals(np.full((16, 16), 9, np.uint8), 9, 9))

@@ -54,9 +54,35 @@ def test_whole_pixels_are_taken_from_where_the_vector_points(scene: Tensor) -> N
     vectors[0, 1, 2] = torch.tensor([4.0 * 3, 4.0 * -5])
     past = view(scene, 0, 0)
     shown = moved(past, vectors)
-    assert torch.allclose(shown[..., 16:32, 32:48], past[..., 19:35, 27:43], atol=1e-4)
-    shown[..., 16:32, 32:48] = past[..., 16:32, 32:48]
+    # Blocks fade into each other over 4 pixels on each side.
+    assert torch.allclose(shown[..., 20:28, 36:44], past[..., 23:31, 31:39], atol=1e-4)
+    shown[..., 12:36, 28:52] = past[..., 12:36, 28:52]
     assert torch.allclose(shown, past, atol=1e-5)
+
+
+def test_blocks_fade_into_their_neighbours() -> None:
+    # On a ramp of one a pixel a vector adds its length, wherever it points.
+    rows = torch.arange(HEIGHT, dtype=torch.float64)[:, None].expand(HEIGHT, WIDTH)
+    columns = torch.arange(WIDTH, dtype=torch.float64).expand(HEIGHT, WIDTH)
+    ramps = torch.stack((rows, columns))[:, None]
+    vectors = torch.zeros(2, HEIGHT // 16, WIDTH // 16, 2)
+    vectors[:, 2, 3] = 4.0
+    added = (moved(ramps, vectors) - ramps)[:, 0]
+    share = torch.tensor([1, 3, 5, 7, 9, 11, 13, 15], dtype=torch.float64) / 16
+    profile = torch.cat((share, torch.ones(8), share.flip(0)))
+    expected = torch.zeros(HEIGHT, WIDTH, dtype=torch.float64)
+    expected[28:52, 44:68] = profile[:, None] * profile
+    assert torch.allclose(added, expected.expand(2, -1, -1), atol=1e-9)
+
+
+def test_each_picture_of_a_batch_is_moved_by_itself(scene: Tensor) -> None:
+    generator = torch.Generator().manual_seed(2)
+    pasts = torch.cat((view(scene, 0, 0), view(scene, 5, 5)))
+    vectors = torch.randint(-9, 9, (2, HEIGHT // 16, WIDTH // 16, 2), generator=generator).float()
+    both = moved(pasts, vectors)
+    for number in range(2):
+        one = slice(number, number + 1)
+        assert torch.equal(both[one], moved(pasts[one], vectors[one]))
 
 
 def test_the_border_goes_on(scene: Tensor) -> None:

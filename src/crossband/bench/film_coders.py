@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to code a film of two cameras: an anchor for each, or crossband in one of three modes.
+"""Ways to code a film of two cameras: an anchor for each, or crossband in one of four modes.
 
 x265-ldp             two streams, one a camera (`film_anchors.py`)
 crossband            one film, infrared first, visible knowing it
 crossband-keys       the same with key frames only: a sequence of pairs
 crossband-alone      two films, one a camera, with the same weights
-crossband@NAME       any of the three with other weights of films than `base-video`
+crossband-slow       as crossband, at an effort that refines symbols
+crossband@NAME       any of the four with other weights of films than `base-video`
 NAME/32              any of them with a key frame every 32 frames instead of at the start only
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossband.bench import film_anchors
+from crossband.bench.crossband_modes import EFFORT, SLOW_EFFORT
 from crossband.bench.film_anchors import FilmAnchor
 from crossband.bench.grids import qualities
 from crossband.errors import InputError
@@ -28,8 +30,7 @@ from crossband.pair import Modality, Pair, Raster
 Films = dict[Modality, npt.NDArray[np.uint8]]
 """Samples of each camera, (frames, height, width[, 3])."""
 KEY_WEIGHTS = "base"
-EFFORT = 5
-MODES = ("crossband", "crossband-keys", "crossband-alone")
+MODES = ("crossband", "crossband-keys", "crossband-alone", "crossband-slow")
 _NO_KEY = 1 << 40
 
 
@@ -134,6 +135,7 @@ class FilmCoder:
         from crossband import Writer
         from crossband.codec import load
 
+        effort = SLOW_EFFORT if self.plain == "crossband-slow" else EFFORT
         keyframe = 1 if self.plain == "crossband-keys" else self.keyframe or _NO_KEY
         codec = load(KEY_WEIGHTS)
         predictor = None if keyframe == 1 else load(self.weights)
@@ -146,7 +148,7 @@ class FilmCoder:
             with Writer(
                 file,
                 quality=quality,
-                effort=EFFORT,
+                effort=effort,
                 codec=codec,
                 predictor=predictor,
                 keyframe=keyframe,
@@ -160,7 +162,7 @@ class FilmCoder:
                 sizes[each] += size_bytes
         group = f"keyframe={keyframe}" if keyframe < _NO_KEY else "one group"
         threads = torch.get_num_threads()
-        settings = f"quality={quality:g} effort={EFFORT} {group} threads={threads}"
+        settings = f"quality={quality:g} effort={effort} {group} threads={threads}"
         formats = ("rgb24" if films[each].ndim == 4 else "gray" for each in films)
         return CodedFilm(tuple(files), sizes, settings, " | ".join(formats))
 

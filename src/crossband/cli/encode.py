@@ -108,7 +108,7 @@ def encode(
         typer.Option(
             metavar="N",
             help="Infrared: no sample comes back more than N counts off. Quality is then that of"
-            " the visible picture, which is coded alone.",
+            " the visible picture.",
         ),
     ] = None,
     max_error_kelvin: MaxErrorKelvin = None,
@@ -220,11 +220,6 @@ def encode(
     is_bounded = max_error is not None or max_error_kelvin is not None
     if is_bounded:
         _check_bound(max_error or 0, target_bpp, target_bytes, order)
-        if register != "none":
-            raise UsageError(
-                f"--register is {register}; beside a bounded infrared picture the visible one is"
-                " coded alone: leave it out"
-            )
     if output == STANDARD:
         check_standard_output(json=json)
     else:

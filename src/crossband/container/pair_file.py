@@ -75,8 +75,7 @@ class PairFile:
     weights_id: bytes
     """First 8 bytes of the SHA-256 of the weight file."""
     records: tuple[PictureRecord | BoundedRecord, ...]
-    """In the order of coding, a bounded one first; only the second may be conditional, and on a
-    picture that is not bounded."""
+    """In the order of coding, a bounded one first; only the second may be conditional."""
     timestamp_us: int | None = None
     """Microseconds on the clock of the cameras, 0 to 2^63 - 1; None if unknown."""
     metadata: tuple[Blob, ...] = ()
@@ -99,12 +98,8 @@ class PairFile:
                 "the first picture is conditional; only the second of two can be coded given the"
                 " other"
             )
-        bounded = [isinstance(picture, BoundedRecord) for picture in self.records]
-        if any(bounded[1:]) or (bounded[0] and any(each.conditional for each in self.records)):
-            raise PictureError(
-                "the bounded infrared picture is second or a picture is coded given it; it must be"
-                " first and the other one coded alone"
-            )
+        if any(isinstance(picture, BoundedRecord) for picture in self.records[1:]):
+            raise PictureError("the bounded infrared picture is second; it must be first")
         if self.timestamp_us is not None and not 0 <= self.timestamp_us <= VARINT_MAX:
             raise PictureError(
                 f"the timestamp is {self.timestamp_us} us; it must be 0 to {VARINT_MAX:,}"

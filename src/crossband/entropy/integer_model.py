@@ -50,11 +50,12 @@ class CodedLatents:
     checksum: int
     """CRC-32C of all symbols."""
 
-    def seen_at(self, places: Places) -> Tensor:
-        """The activations at the nearest positions, 0 outside: (1, height, width, channels)."""
-        rows, columns = torch.from_numpy(places.rows), torch.from_numpy(places.columns)
-        inside = torch.from_numpy(places.inside)
-        return self.signal[:, rows, columns] * inside[None, :, :, None]
+
+def seen_at(signal: Tensor, places: Places) -> Tensor:
+    """Activations (1, rows, columns, channels) at the nearest positions, 0 outside, likewise."""
+    rows, columns = torch.from_numpy(places.rows), torch.from_numpy(places.columns)
+    inside = torch.from_numpy(places.inside)
+    return signal[:, rows, columns] * inside[None, :, :, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,11 @@ class IntegerModel:
             symbols = np.zeros_like(symbols)
         writer.put(symbols, self.coefficient_index)
         return torch.from_numpy(symbols).double()[None]
+
+    def unaligned(self, signal: Tensor, inside: Tensor | None) -> Partner:
+        """A partner that no coefficients are coded for; arguments as the fields of `Partner`."""
+        still = torch.zeros(1, len(self.coefficient_index), dtype=torch.float64)
+        return Partner(signal, still, inside)
 
     def decode_coefficients(self, reader: SymbolReader) -> Tensor:
         """The coefficients at the start of a stream."""

@@ -3,7 +3,11 @@
 
 There is a vector for each block of 16x16 pixels, and one gain and one offset for the picture. The
 encoder looks for them (`motion_search.py`), the file holds them (`entropy/vectors.py`), and both
-sides predict with them from the picture shown last. No optical flow: a block is displaced whole.
+sides predict with them from the picture shown last. No optical flow: a block is displaced whole,
+and blocks fade into each other where they meet.
+
+Overlapped blocks: M. T. Orchard, G. J. Sullivan, "Overlapped Block Motion Compensation: An
+Estimation-Theoretic Approach", IEEE Transactions on Image Processing 3(5), 1994.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from torch import Tensor
 
 BLOCK = 16
 """Pixels a vector, each way."""
+FADE = 8
+"""Pixels over which a block fades into its neighbour, half of them on each side of the edge."""
+_QUARTER = BLOCK // 2
 PARTS = 4
 """Vectors are in units of 1 / PARTS of a pixel."""
 BRIGHTNESS_LIMIT = 63
@@ -21,7 +28,7 @@ BRIGHTNESS_LIMIT = 63
 
 
 def moved(picture: Tensor, vectors: Tensor) -> Tensor:
-    """The picture with each block taken from where its vector points.
+    """The picture with each block taken from where its vector points, faded into its neighbours.
 
     Cubic between pixels; the border goes on beyond the picture.
 
@@ -29,29 +36,61 @@ def moved(picture: Tensor, vectors: Tensor) -> Tensor:
         picture: (batch, channels, height, width), sides multiples of 16.
         vectors: rows then columns, (batch, height / 16, width / 16, 2), in quarter pixels.
     """
-    height, width = picture.shape[-2:]
-    batch, down, across, _ = vectors.shape
     pixels = vectors.to(picture.dtype) / PARTS
-    device = picture.device
-    rows = torch.arange(height, device=device).view(down, BLOCK, 1, 1)
-    rows = rows + pixels[:, :, None, :, None, 0]
-    columns = torch.arange(width, device=device).view(across, BLOCK)
-    columns = columns + pixels[:, :, None, :, None, 1]
-    shape = (batch, down, BLOCK, across, BLOCK)
-    grid = torch.stack(
-        (
-            (columns * (2 / (width - 1)) - 1).expand(shape),
-            (rows * (2 / (height - 1)) - 1).expand(shape),
-        ),
-        -1,
-    )
-    return F.grid_sample(
-        picture,
-        grid.reshape(batch, height, width, 2),
+    return torch.stack([_moved(*each) for each in zip(picture, pixels, strict=True)])
+
+
+def _moved(picture: Tensor, pixels: Tensor) -> Tensor:
+    """One picture. Quarters of blocks are sampled anew for each neighbour that moves otherwise."""
+    channels, height, width = picture.shape
+    rows, columns = height // _QUARTER, width // _QUARTER
+    row = torch.arange(rows, device=picture.device).repeat_interleave(columns)
+    column = torch.arange(columns, device=picture.device).repeat(rows)
+    # Of the two edges of its block a quarter touches the upper or lower, and the left or right one.
+    beyond_row = (row // 2 + row % 2 * 2 - 1).clamp(0, rows // 2 - 1)
+    beyond_column = (column // 2 + column % 2 * 2 - 1).clamp(0, columns // 2 - 1)
+    own = pixels[row // 2, column // 2]
+    plain = faded = _taken(picture, own, row, column)
+    share = _shares(picture)
+    down, across = share[row % 2, :, None], share[column % 2, None, :]
+    for others, weight in (
+        (pixels[beyond_row, column // 2], down * (1 - across)),
+        (pixels[row // 2, beyond_column], (1 - down) * across),
+        (pixels[beyond_row, beyond_column], down * across),
+    ):
+        (differ,) = (others != own).any(-1).nonzero(as_tuple=True)
+        taken = _taken(picture, others[differ], row[differ], column[differ])
+        faded = faded.index_add(1, differ, weight[differ] * (taken - plain[:, differ]))
+    placed = faded.view(channels, rows, columns, _QUARTER, _QUARTER)
+    return placed.transpose(2, 3).reshape(channels, height, width)
+
+
+def _shares(like: Tensor) -> Tensor:
+    """What the neighbour's vector counts in a quarter whose edge comes first or last: (2, 8).
+
+    A half at the edge, nothing from FADE / 2 pixels away.
+    """
+    away = torch.arange(_QUARTER, device=like.device) + 0.5
+    first = (0.5 - away / FADE).clamp(min=0).to(like.dtype)
+    return torch.stack((first, first.flip(0)))
+
+
+def _taken(picture: Tensor, pixels: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Quarters of blocks from where their vectors point, (channels, quarters, 8, 8)."""
+    height, width = picture.shape[-2:]
+    inside = torch.arange(_QUARTER, device=picture.device)
+    shape = (len(row), _QUARTER, _QUARTER)
+    down = (row[:, None] * _QUARTER + inside + pixels[:, :1])[:, :, None].expand(shape)
+    across = (column[:, None] * _QUARTER + inside + pixels[:, 1:])[:, None, :].expand(shape)
+    grid = torch.stack((across * (2 / (width - 1)) - 1, down * (2 / (height - 1)) - 1), -1)
+    samples = F.grid_sample(
+        picture[None],
+        grid.view(1, -1, _QUARTER, 2),
         mode="bicubic",
         padding_mode="border",
         align_corners=True,
     )
+    return samples.view(len(picture), -1, _QUARTER, _QUARTER)
 
 
 def brightness(current: Tensor, past: Tensor) -> Tensor:
