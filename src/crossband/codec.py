@@ -14,7 +14,15 @@ from torch import Tensor
 
 from crossband import models
 from crossband.bounded import decode_bounded, encode_bounded
-from crossband.container import BoundedRecord, PairFile, PictureRecord, blobs_of, pack, unpack
+from crossband.container import (
+    BoundedRecord,
+    PairFile,
+    PictureRecord,
+    blobs_of,
+    crc_bytes,
+    pack,
+    unpack,
+)
 from crossband.entropy.bounded.partner import SIGNALS, block_signals
 from crossband.entropy.coder import Integers, SymbolReader, SymbolWriter
 from crossband.entropy.integer_model import ONE, CodedLatents, Partner, seen_at
@@ -622,7 +630,7 @@ class Codec:
             quality_index=index,
             conditional=first is not None,
             stream=writer.finish(),
-            symbols_crc=coded.checksum,
+            symbols_crc=_stored_crc(coded, predicted is not None),
             registration=registration if first is not None else None,
         )
         return _CodedPicture(record, coded, context, predicted)
@@ -666,10 +674,11 @@ class Codec:
             reader,
             past=None if predicted is None else predicted.past,
         )
-        if latents.checksum != record.symbols_crc:
+        if _stored_crc(latents, before is not None) != record.symbols_crc:
             raise CorruptStream(
                 f"the {record.modality.value} picture decodes to other symbols: checksum"
-                f" {latents.checksum:#010x}, expected {record.symbols_crc:#010x}; the file is"
+                f" {_stored_crc(latents, before is not None):#010x}, expected"
+                f" {record.symbols_crc:#010x}; the file is"
                 " damaged or was made with other weights"
             )
         return self._show(_CodedPicture(record, latents, context, predicted))
@@ -756,6 +765,11 @@ class _Motion:
             reference,
             moved(self._shown, vectors),
         )
+
+
+def _stored_crc(coded: CodedLatents, predicted: bool) -> int:
+    """The checksum of a picture's symbols, as its record has it."""
+    return coded.checksum & (1 << 8 * crc_bytes(predicted)) - 1
 
 
 def _references(before: Shown, first: Shown | None, shape: Geometry) -> References:

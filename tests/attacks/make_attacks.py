@@ -415,12 +415,6 @@ ATTACKS = (
         "CorruptStream",
         "must be first",
     ),
-    Attack(
-        "bounded-and-conditional",
-        file(record(BOUNDED, bounded()), record(PICTURE | LAST, VISIBLE)),
-        "CorruptStream",
-        "must be first",
-    ),
     # Pictures with a registration: right and down of four corners, in 1/4096 of the visible sides.
     Attack("registered-huge", registered((1 << 62) - 1, *[0] * 7), "CorruptStream", "units of"),
     Attack("registered-2-63", registered(1 << 62, *[0] * 7), "CorruptStream", "9 bytes"),
@@ -464,12 +458,6 @@ ATTACKS = (
         file(record(REGISTERED | LAST, b"\xe0\x97" + u16(48, 64) + bytes(8) + CRC + STREAM)),
         "CorruptStream",
         "first picture is conditional",
-    ),
-    Attack(
-        "registered-after-bounded",
-        file(record(BOUNDED, bounded()), record(REGISTERED | LAST, VISIBLE[:2] + bytes(8) + CRC)),
-        "CorruptStream",
-        "must be first",
     ),
     # Kinds of a later day.
     Attack(

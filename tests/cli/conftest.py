@@ -128,7 +128,7 @@ class StoringCodec:
                     conditional=bool(records),
                     registration=registration if records else None,
                     stream=zlib.compress(samples),
-                    symbols_crc=zlib.crc32(samples),
+                    symbols_crc=zlib.crc32(samples) & 0xFFFF,
                 )
             )
         return CodedFrame(tuple(records), self.decode_frame(records))
@@ -162,7 +162,7 @@ class StoringCodec:
         for record in records:
             if only in (None, record.modality):
                 samples = zlib.decompress(record.stream)
-                if zlib.crc32(samples) != record.symbols_crc:
+                if zlib.crc32(samples) & 0xFFFF != record.symbols_crc:
                     raise CorruptStream(f"{record.modality.value} symbols: wrong checksum")
                 shape = (record.height, record.width, 3)[: 2 if record.channels == 1 else 3]
                 kind = np.uint8 if record.sample_bytes == 1 else np.uint16

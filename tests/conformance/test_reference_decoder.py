@@ -231,7 +231,8 @@ def test_the_page_decodes_the_symbols_of_predicted_frames(tiny_codec, tiny_predi
             known = past[record.modality] if stored.frame.predicted else None
             before = REFERENCE["decode_record"](record, before, tensors, known, partner)
             partner = record
-            assert before.checksum == record.symbols_crc
+            stored_bits = 0xFFFF if stored.frame.predicted else 0xFFFF_FFFF
+            assert before.checksum & stored_bits == record.symbols_crc
             past[record.modality] = before
             predicted += known is not None
     assert predicted == 4

@@ -75,7 +75,5 @@ def film_header() -> FilmHeader:
 @pytest.fixture
 def film_frames(infrared: PictureRecord, visible: PictureRecord) -> list[FrameRecord]:
     """Its two frames: a pair, and an infrared picture while the visible camera is silent."""
-    return [
-        FrameRecord(0, (infrared, visible)),
-        FrameRecord(33_333, (replace(infrared, low=0, high=16_383, stream=b"ALONE"),), True),
-    ]
+    alone = replace(infrared, low=0, high=16_383, stream=b"ALONE", symbols_crc=0x99AA)
+    return [FrameRecord(0, (infrared, visible)), FrameRecord(33_333, (alone,), True)]

@@ -32,7 +32,9 @@ from crossband.container.film import (
     PREDICTED_FRAME,
     pack_film,
     pack_frame,
+    pack_index,
     unpack_frame,
+    unpack_index,
 )
 from crossband.container.framing import LAST, pack_header, pack_record
 from crossband.container.pair_file import PIXELS_PER_BYTE
@@ -94,7 +96,10 @@ def many(film_frames: list[FrameRecord]) -> list[FrameRecord]:
     for number in range(6):
         picture = replace(pair.pictures[1], stream=bytes(range(number, 40 + 3 * number)))
         pictures = (pair.pictures[0], picture) if number % 3 else alone.pictures
-        frames.append(FrameRecord(40_000 * number, pictures, number in (1, 2, 4)))
+        predicted = number in (1, 2, 4)
+        if predicted:
+            pictures = tuple(replace(each, symbols_crc=number << 12) for each in pictures)
+        frames.append(FrameRecord(40_000 * number, pictures, predicted))
     return frames
 
 
@@ -324,7 +329,7 @@ def test_the_index_tells_predicted_frames(film_header, many):
 
 
 def test_an_index_that_lies_is_noticed(film_header, many):
-    from crossband.container.film import INDEX, pack_index
+    from crossband.container.film import INDEX
 
     data = film(film_header, many, close=False)
     true = [
@@ -360,6 +365,7 @@ def films(draw: st.DrawFn) -> tuple[FilmHeader, list[FrameRecord]]:
     times = draw(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5, unique=True))
     frames = []
     for timestamp_us in sorted(times):
+        predicted = bool(frames and predictor_id) and draw(st.booleans())
         seen = draw(st.permutations(header.cameras))[: draw(st.integers(1, len(header.cameras)))]
         pictures: list[PictureRecord] = []
         for camera in seen:
@@ -377,18 +383,49 @@ def films(draw: st.DrawFn) -> tuple[FilmHeader, list[FrameRecord]]:
                     quality_index=draw(st.integers(0, 63)),
                     conditional=bool(pictures) and draw(st.booleans()),
                     stream=draw(st.binary(max_size=40)),
-                    symbols_crc=draw(st.integers(0, 2**32 - 1)),
+                    symbols_crc=draw(st.integers(0, 2 ** (16 if predicted else 32) - 1)),
                 )
             )
         if pictures[-1].conditional and draw(st.booleans()):
             moved = Homography(draw(st.tuples(*[st.integers(-1000, 1000)] * 8)))
             pictures[-1] = replace(pictures[-1], registration=moved)
-        predicted = bool(frames and predictor_id) and draw(st.booleans())
         earliest = max(-1000 * timestamp_us, -MAX_OFFSET_NS)
         offsets = [draw(st.integers(earliest, MAX_OFFSET_NS)) for _ in pictures]
         own = tuple(offsets) if any(offsets) and draw(st.booleans()) else ()
         frames.append(FrameRecord(timestamp_us, tuple(pictures), predicted, own))
     return header, frames
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=30, unique=True))
+def test_any_times_come_back_from_the_index(times):
+    entries = [
+        IndexEntry(number, time, 50 + 9 * number, number % 3 > 0)
+        for number, time in enumerate(sorted(times))
+    ]
+    assert unpack_index(memoryview(pack_index(entries, 2**30)), 2**30) == entries
+
+
+def test_frames_in_step_take_three_bytes_of_the_index():
+    times = [round(1e6 * number / 30) for number in range(100)]
+    entries = [IndexEntry(n, time, 50 + 999 * n, n > 0) for n, time in enumerate(times)]
+    # The second one tells the period.
+    assert len(pack_index(entries, 2**30)) == 8 + 2 + 6 + 3 * 98
+
+
+def test_an_interval_that_is_spelled_out_for_nothing_is_refused():
+    entries = [IndexEntry(n, 1000 * n, 50 + 9 * n, n > 0) for n in range(3)]
+    payload = pack_index(entries, 2**30)
+    # key frame at 0 us; 1,000 us spelled out; as long again
+    assert payload[:-8].hex(" ") == "00 32 ff e8 07 09 01 09"
+    longer = bytes.fromhex("00 32 ff e8 07 09 ff e8 07 09") + payload[-8:]
+    with pytest.raises(CorruptStream, match="entry 2 of the index"):
+        unpack_index(memoryview(longer), 2**30)
+
+
+def test_a_predicted_frame_has_half_a_symbol_checksum(film_header, film_frames):
+    picture = replace(film_frames[1].pictures[0], symbols_crc=1 << 16)
+    with pytest.raises(PictureError, match="must have 16 bits"):
+        pack_frame(replace(film_frames[1], pictures=(picture,)), film_header)
 
 
 @pytest.mark.parametrize("offsets", [(0, 0), (1,), (-1, 0), (0, MAX_OFFSET_NS + 1)])

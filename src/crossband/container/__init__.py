@@ -21,6 +21,7 @@ from crossband.container.film import (
     FilmHeader,
     FrameRecord,
     IndexEntry,
+    crc_bytes,
     is_film,
 )
 from crossband.container.film_stream import (
@@ -54,6 +55,7 @@ __all__ = [
     "PictureRecord",
     "StoredFrame",
     "blobs_of",
+    "crc_bytes",
     "is_film",
     "least_stream_bytes",
     "pack",

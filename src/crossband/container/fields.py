@@ -30,7 +30,17 @@ def pack_varint(value: int) -> bytes:
 
 def pack_signed(value: int) -> bytes:
     """An integer of -2^62 to 2^62 - 1 as a variable-length one: 0, -1, 1, -2 are 0, 1, 2, 3."""
-    return pack_varint(2 * value if value >= 0 else -2 * value - 1)
+    return pack_varint(folded(value))
+
+
+def folded(value: int) -> int:
+    """An integer as one that is not negative: 0, -1, 1, -2 are 0, 1, 2, 3."""
+    return 2 * value if value >= 0 else -2 * value - 1
+
+
+def unfolded(value: int) -> int:
+    """The inverse of `folded`."""
+    return -(value + 1 >> 1) if value & 1 else value >> 1
 
 
 @dataclass(slots=True)
@@ -69,8 +79,7 @@ class Cursor:
 
     def signed(self, what: str) -> int:
         """The next integer of `pack_signed`."""
-        value = self.varint(what)
-        return -(value + 1 >> 1) if value & 1 else value >> 1
+        return unfolded(self.varint(what))
 
     def varint(self, what: str) -> int:
         """The next variable-length integer; one that is longer than it needs to be is refused."""

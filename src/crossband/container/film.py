@@ -6,7 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crossband.container.fields import VARINT_MAX, Cursor, pack_signed, pack_varint
+from crossband.container.fields import (
+    VARINT_MAX,
+    Cursor,
+    folded,
+    pack_signed,
+    pack_varint,
+    unfolded,
+)
 from crossband.container.framing import HEADER_BYTES, LAST, MAGIC, WEIGHTS_ID_BYTES
 from crossband.container.pair_file import FILM, PIXELS_PER_BYTE
 from crossband.container.picture import PictureRecord, pack_registration, unpack_registration
@@ -31,6 +38,8 @@ MAX_OTHER_BYTES = 1 << 24
 """Most bytes of a record that is no frame, beside `ENTRY_BYTES` for each frame before it."""
 ENTRY_BYTES = 27
 """Most bytes of a frame in the index: its kind and two variable-length integers, rounded up."""
+_OTHER_INTERVAL = 127
+"""In place of how much longer than the interval before one is: the interval itself follows."""
 OFFSET_BYTES = 8
 """The offset of the index record, at its end."""
 MAX_OFFSET_NS = (1 << 62) - 1
@@ -279,7 +288,13 @@ def pack_frame(frame: FrameRecord, header: FilmHeader) -> bytes:
             packed += picture.low.to_bytes(2, "little") + picture.high.to_bytes(2, "little")
         if picture.registration is not None:
             packed += pack_registration(picture.registration)
-        packed += picture.symbols_crc.to_bytes(4, "little")
+        try:
+            packed += picture.symbols_crc.to_bytes(crc_bytes(frame.predicted), "little")
+        except OverflowError:
+            raise PictureError(
+                f"the predicted frame's {picture.modality.value} picture has symbol checksum"
+                f" {picture.symbols_crc}; it must have 16 bits"
+            ) from None
         if index + 1 < len(frame.pictures):
             packed += pack_varint(len(picture.stream))
         packed += picture.stream
@@ -339,7 +354,7 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
                     )
             registered = index == 1 and shape & _REGISTERED
             registration = unpack_registration(cursor) if registered else None
-            symbols_crc = cursor.unsigned(4, "the symbol checksum")
+            symbols_crc = cursor.unsigned(crc_bytes(predicted), "the symbol checksum")
             last = index + 1 == count
             length = cursor.left if last else cursor.varint("the length of the first stream")
             pictures.append(
@@ -370,6 +385,12 @@ def unpack_frame(kind: int, payload: memoryview, header: FilmHeader) -> FrameRec
     return frame
 
 
+def crc_bytes(predicted: bool) -> int:
+    """Bytes of a picture's symbol checksum: what differs in a film differs in many frames, so the
+    lower half is enough where frames are small."""
+    return 2 if predicted else 4
+
+
 def pack_index(entries: Sequence[IndexEntry], offset: int) -> bytes:
     """The payload of the index record.
 
@@ -378,12 +399,15 @@ def pack_index(entries: Sequence[IndexEntry], offset: int) -> bytes:
         offset: where the index record itself starts.
     """
     packed = bytearray()
-    before = IndexEntry(0, 0, 0)
+    before, usual_us = IndexEntry(0, 0, 0), 0
     for entry in entries:
-        packed.append(entry.predicted)
-        packed += pack_varint(entry.timestamp_us - before.timestamp_us)
+        interval_us = entry.timestamp_us - before.timestamp_us
+        later = folded(interval_us - usual_us)
+        packed.append(entry.predicted | min(later, _OTHER_INTERVAL) << 1)
+        if later >= _OTHER_INTERVAL:
+            packed += pack_varint(interval_us)
         packed += pack_varint(entry.offset - before.offset)
-        before = entry
+        before, usual_us = entry, interval_us
     return bytes(packed) + offset.to_bytes(OFFSET_BYTES, "little")
 
 
@@ -404,23 +428,27 @@ def unpack_index(payload: memoryview, offset: int) -> list[IndexEntry]:
         raise CorruptStream(f"the index says that it is at byte {own:,}; it is at {offset:,}")
     cursor = Cursor(payload[:-OFFSET_BYTES], place="the index")
     entries: list[IndexEntry] = []
-    before = IndexEntry(0, -1, 0)
+    before, usual_us = IndexEntry(0, 0, 0), 0
     while cursor.left:
-        predicted = cursor.unsigned(1, "the kind of an entry")
+        kind = cursor.unsigned(1, "the kind of an entry")
+        interval_us = usual_us + unfolded(kind >> 1)
+        if kind >> 1 == _OTHER_INTERVAL:
+            interval_us = cursor.varint("the time of an entry")
         entry = IndexEntry(
             len(entries),
-            max(before.timestamp_us, 0) + cursor.varint("the time of an entry"),
+            before.timestamp_us + interval_us,
             before.offset + cursor.varint("the offset of an entry"),
-            predicted=bool(predicted),
+            predicted=bool(kind & 1),
         )
         if (
-            predicted > bool(entries)  # 0 and 1 are allowed, the first frame is a key frame
-            or entry.timestamp_us <= before.timestamp_us
+            (entry.predicted and not entries)
+            or interval_us < bool(entries)  # only the first frame may be at 0
+            or min(folded(interval_us - usual_us), _OTHER_INTERVAL) != kind >> 1  # shortest form
             or not before.offset < entry.offset < offset
         ):
             raise CorruptStream(f"entry {len(entries)} of the index does not follow the one before")
         entries.append(entry)
-        before = entry
+        before, usual_us = entry, interval_us
     if not entries:
         raise CorruptStream("the index lists no frame; a film has at least one")
     return entries

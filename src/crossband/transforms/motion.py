@@ -18,7 +18,7 @@ from torch import Tensor
 
 BLOCK = 16
 """Pixels a vector, each way."""
-FADE = 8
+FADE = 12
 """Pixels over which a block fades into its neighbour, half of them on each side of the edge."""
 _QUARTER = BLOCK // 2
 PARTS = 4
